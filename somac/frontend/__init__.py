@@ -1,0 +1,1 @@
+"""Source text to a resolved program: lexis, grammar, syntax tree, imports, names."""

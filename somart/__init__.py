@@ -1,0 +1,1 @@
+"""somart: the runtime that generated packages import."""
