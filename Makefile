@@ -1,0 +1,44 @@
+# Everything is made from a clone with Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint bench soak docs clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(READY) ## make .venv with the compiler, the runtime and all tools
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	touch $@
+
+demo: $(READY) ## check, build and run the pricing engine; kill it; show that nothing is lost
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/demo.py
+
+test: $(READY) ## run all tests but the long campaigns
+	$(BIN)/python -m pytest -m "not soak" -n auto
+
+lint: $(READY) ## check formatting, style, types and layers
+	$(BIN)/black --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY) ## measure generated code, storage and serving against their peers
+	$(BIN)/python bench/run.py
+
+soak: $(READY) ## the long campaigns: fuzzing, kill -9 twenty times
+	$(BIN)/python -m pytest -m soak
+
+docs: $(READY) ## write the generated pages again and run every command in the docs
+	$(BIN)/python -m somac.check.pages
+	$(BIN)/python -m pytest tests/docs
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .soma_data
