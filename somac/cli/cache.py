@@ -1,0 +1,112 @@
+"""Remembers the outcome of `check` by content, so that checking again costs a few milliseconds.
+
+An entry names the files that the outcome depends on with their digests, among them the manifest,
+which may be missing. For a program with imports it also names the `.cell` files below its folder:
+a file that appears can change what an import means. The compiler's own files are part of the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .. import __version__
+
+ENTRY_BYTES_MAX = 4 * 1024 * 1024
+TREE_FILES_MAX = 2000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check printed, and its exit code."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+
+def cached_outcome(path: str, form: str) -> Outcome | None:
+    """The remembered outcome of checking `path` in this form, if nothing it used has changed."""
+    try:
+        with _entry_file(path, form).open(encoding="utf-8") as file:
+            entry = json.loads(file.read(ENTRY_BYTES_MAX))
+        if all(_digest(Path(name)) == digest for name, digest in entry["files"].items()):
+            if entry["tree"] in (None, _tree(path)):
+                return Outcome(**entry["outcome"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None
+
+
+def remember(path: str, form: str, sources: Iterable[str], outcome: Outcome) -> None:
+    """Keeps an outcome. A cache that cannot be written is no error: the check is done."""
+    names = [*dict.fromkeys([path, *sources])]
+    root = Path(path).resolve().parent
+    if any(not Path(name).resolve().is_relative_to(root) for name in names):
+        return  # found through the working directory or a shared library: too much to watch
+    files = {name: _digest(Path(name)) for name in (*names, str(Path(path).parent / "soma.toml"))}
+    tree = _tree(path) if len(names) > 1 else None
+    entry = {"files": files, "tree": tree, "outcome": asdict(outcome)}
+    try:
+        _write(_entry_file(path, form), json.dumps(entry))
+    except OSError:
+        return
+
+
+def cache_folder() -> Path:
+    """$SOMA_CACHE_DIR, or `soma` in the user's cache folder."""
+    named = os.environ.get("SOMA_CACHE_DIR")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "soma"
+
+
+def _entry_file(path: str, form: str) -> Path:
+    key = "\0".join((__version__, _compiler(), os.getcwd(), path, form))
+    return cache_folder() / f"check-{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+
+
+def _compiler() -> str:
+    """A fingerprint of the compiler's files, so that a changed compiler forgets what it said."""
+    package = Path(__file__).resolve().parent.parent
+    stats = []
+    for folder in (package, package / "frontend", package / "check", package / "cli"):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith((".py", ".peg")):
+                    stat = entry.stat()
+                    stats.append(f"{entry.name}:{stat.st_size}:{stat.st_mtime_ns}")
+    return ",".join(sorted(stats))
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _tree(path: str) -> str:
+    """A digest of the names of all `.cell` files below the program's folder."""
+    names: list[str] = []
+    for folder, folders, files in os.walk(Path(path).resolve().parent):
+        folders.sort()
+        names.extend(os.path.join(folder, name) for name in sorted(files) if name[-5:] == ".cell")
+        if len(names) > TREE_FILES_MAX:
+            raise ValueError("too many source files to watch")
+    return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=target.parent, suffix=".part", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    os.replace(file.name, target)

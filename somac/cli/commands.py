@@ -1,0 +1,196 @@
+"""The commands, as Typer sees them. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+
+app = typer.Typer(
+    name="soma",
+    help="Soma: check, run, test, serve and build cells.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="The .cell file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def invoke(argv: list[str]) -> int:
+    """Runs one command line; misuse prints a usage line and gives 2."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=argv, prog_name="soma", standalone_mode=True)
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    return code if isinstance(code, int) else 0
+
+
+def _done(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"soma {__version__}")
+        _done(0)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    stdlib: Annotated[
+        str, typer.Option(help="Accepted and not needed: the properties are built in.", hidden=True)
+    ] = "",
+) -> None:
+    """Soma: check, run, test, serve and build cells."""
+
+
+@app.command()
+def run(
+    file: File,
+    args: Annotated[
+        list[str] | None, typer.Argument(help="Arguments; negative ones after --.")
+    ] = None,
+    signal: Annotated[str | None, typer.Option(help="The handler to call.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Append each call to a log.")] = False,
+    jit: Annotated[bool, typer.Option("--jit", hidden=True)] = False,
+) -> None:
+    """Call a handler and print its result."""
+    from .running import run_program
+
+    _done(run_program(file, args or [], signal, record))
+
+
+@app.command()
+def check(file: File, json: Json = False) -> None:
+    """Report everything that is wrong with a program."""
+    from .checking import check_program
+
+    _done(check_program(file, json))
+
+
+@app.command()
+def test(file: File) -> None:
+    """Run the test cells of a program."""
+    from .running import test_program
+
+    _done(test_program(file))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def serve(context: typer.Context) -> None:
+    """Serve a program over HTTP: serve FILE [-p PORT] [--host H] [--data DIR] …"""
+    from .serving import serve_program
+
+    _done(serve_program(list(context.args)))
+
+
+@app.command()
+def build(
+    file: File,
+    out: Annotated[str, typer.Option("-o", "--out", help="The folder to write.")] = "dist",
+    package: Annotated[
+        str | None, typer.Option(help="Name of the Python package (default: the file's stem).")
+    ] = None,
+    runtime: Annotated[
+        str, typer.Option(help="vendored: inside the package; shared: an installed somart.")
+    ] = "vendored",
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that somac did not write.")
+    ] = False,
+) -> None:
+    """Compile a program to an installable Python package."""
+    from .building import build_package
+
+    if runtime not in ("vendored", "shared"):
+        raise typer.BadParameter("is 'vendored' or 'shared'", param_hint="--runtime")
+    _done(build_package(file, out, package, runtime == "shared", force))
+
+
+@app.command()
+def parse(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False)],
+) -> None:
+    """Say for each file whether it is well-formed."""
+    from .checking import parse_files
+
+    _done(parse_files(files))
+
+
+@app.command()
+def ast(file: File) -> None:
+    """Print the syntax tree."""
+    from .showing import show_tree
+
+    _done(show_tree(file))
+
+
+@app.command()
+def tokens(file: File) -> None:
+    """Print the tokens."""
+    from .showing import show_tokens
+
+    _done(show_tokens(file))
+
+
+@app.command()
+def describe(file: File) -> None:
+    """Print cells, handlers, slots and machines as JSON."""
+    from .showing import show_description
+
+    _done(show_description(file))
+
+
+@app.command()
+def props() -> None:
+    """List the memory properties and their rules."""
+    from .showing import show_properties
+
+    _done(show_properties())
+
+
+@app.command()
+def explain(
+    code: Annotated[str, typer.Argument(help="The code of a diagnostic, such as E012.")],
+) -> None:
+    """Explain a diagnostic, with a wrong and a right example."""
+    from .showing import explain_code
+
+    _done(explain_code(code))
+
+
+@app.command()
+def init(name: Annotated[str | None, typer.Argument(show_default=False)] = None) -> None:
+    """Start a project: soma.toml and main.cell."""
+    from .project import init_project
+
+    _done(init_project(name))
+
+
+@app.command()
+def repl() -> None:
+    """Evaluate expressions, let and one-line cells; :quit ends."""
+    from .interactive import repl as start
+
+    _done(start())
+
+
+@app.command(
+    hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def verify() -> None:
+    """Not there yet: the model checker comes with its own release."""
+    typer.echo("error: this version of soma has no verifier yet; `soma check` works", err=True)
+    _done(2)

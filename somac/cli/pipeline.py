@@ -1,0 +1,55 @@
+"""From a path to a program that can run: load, refuse what cannot work, generate, import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..frontend.load import load
+from ..frontend.program import Program
+from .terminal import report_diagnostics
+
+if TYPE_CHECKING:
+    from somart.spec import ProgramSpec
+
+    from ..manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A program that was read, with its manifest."""
+
+    path: Path
+    program: Program
+    manifest: Manifest
+
+
+def read(path: str) -> Unit | None:
+    """Loads a program and its manifest; reports what is wrong with them and gives None."""
+    from ..manifest import load_manifest
+
+    loaded = load(path)
+    if report_diagnostics(loaded.diagnostics) or loaded.program is None:
+        return None
+    manifest, diagnostics = load_manifest(path)
+    if report_diagnostics(diagnostics):
+        return None
+    return Unit(Path(path), loaded.program, manifest)
+
+
+def read_runnable(path: str) -> Unit | None:
+    """Loads a program and refuses `[native]` handlers that are not native (core §6)."""
+    from ..check.native import native_errors
+
+    unit = read(path)
+    if unit is None or report_diagnostics(native_errors(unit.program)):
+        return None
+    return unit
+
+
+def compile_in_memory(unit: Unit) -> ProgramSpec:
+    """Generates a program's modules and imports them without writing a file."""
+    from ..codegen import generate, load_in_memory
+
+    return load_in_memory(generate(unit.program, unit.manifest, runtime="somart"))

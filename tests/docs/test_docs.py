@@ -1,0 +1,207 @@
+"""Runs what the documentation shows: every command, every program, every output.
+
+In Markdown, a block ```soma NAME.cell``` is written to a file; a block ```soma``` followed by a block
+```output``` is a program (or the inside of one) with what `soma run` prints; a block ```console``` holds
+commands after `$ ` and the beginning-to-end text of what they print, where `…` stands for anything.
+A command that ends in ` &` is a server: it runs until the page ends. Port 8080 becomes a free one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND_SECONDS = 60
+WHOLE_PROGRAM = re.compile(r"^(?:use .*\n|//.*\n|\s)*cell\s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Fence:
+    kind: str
+    title: str
+    body: str
+    line: int
+
+
+def fences(page: Path) -> list[Fence]:
+    text = page.read_text("utf-8")
+    return [
+        Fence(m[1], m[2].strip(), m[3], text.count("\n", 0, m.start()) + 1)
+        for m in FENCE.finditer(text)
+    ]
+
+
+def programs() -> Iterator[tuple[str, str, str]]:
+    """Each program of the docs that shows its output."""
+    for page in PAGES:
+        found = fences(page)
+        for block, following in zip(found, found[1:], strict=False):
+            if block.kind == "soma" and not block.title and following.kind == "output":
+                yield f"{page.name}:{block.line}", block.body, following.body
+
+
+def pattern(expected: str) -> re.Pattern[str]:
+    """The expected text with `…` for anything within a line; a line of `…` for any lines."""
+    quoted = re.escape(expected.rstrip("\n"))
+    quoted = re.sub(r"(?m)^…$", ".*", quoted)
+    return re.compile(quoted.replace("…", r"[^\n]*"), re.DOTALL)
+
+
+def free_port() -> int:
+    """A port whose two neighbours (WebSocket, bus) are free as well."""
+    while True:
+        with ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                for offset in (1, 2):
+                    other = stack.enter_context(socket.socket())
+                    other.bind(("127.0.0.1", port + offset))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+@dataclass
+class Shell:
+    """Runs the commands of one page in a folder that has the examples."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        (self.folder / "examples").symlink_to(ROOT / "examples")
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "SOMA_CACHE_DIR": str(self.folder / ".cache"),
+        }
+
+    def ported(self, text: str) -> str:
+        for offset in range(3):
+            text = text.replace(str(8080 + offset), str(self.port + offset))
+        return text
+
+    def run(self, command: str) -> str:
+        command = self.ported(command)
+        if command.endswith(" &"):
+            self.serve(command[:-2])
+            return ""
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_SECONDS,
+        )
+        return done.stdout.decode()
+
+    def serve(self, command: str) -> None:
+        log = (self.folder / f"server-{len(self.servers)}.log").open("wb")
+        with log:
+            server = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        self.servers.append(server)
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while time.monotonic() < deadline and server.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+                return
+            except OSError:
+                os.sched_yield()
+        raise AssertionError(f"no server came up: {command}\n{Path(log.name).read_text()}")
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.terminate()
+            server.wait(timeout=COMMAND_SECONDS)
+
+
+def steps(body: str) -> Iterator[tuple[str, str]]:
+    """The commands of a console block, each with its output. `> ` continues a command."""
+    command, output = "", ""
+    for line in body.splitlines(keepends=True):
+        if line.startswith("$ "):
+            if command:
+                yield command.rstrip("\n"), output
+            command, output = line[2:], ""
+        elif line.startswith("> ") and not output:
+            command += line[2:]
+        else:
+            output += line
+    if command:
+        yield command.rstrip("\n"), output
+
+
+CONSOLE_PAGES = [page for page in PAGES if any(f.kind == "console" for f in fences(page))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", CONSOLE_PAGES, ids=lambda page: page.name)
+def test_commands_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    try:
+        for block in fences(page):
+            if block.kind == "soma" and block.title:
+                (tmp_path / block.title).write_text(block.body, "utf-8")
+            if block.kind == "console":
+                for command, expected in steps(block.body):
+                    printed = shell.run(command)
+                    matches = pattern(shell.ported(expected)).fullmatch(printed.rstrip("\n"))
+                    assert matches, f"{page.name}:{block.line}: $ {command}\n{printed}"
+    finally:
+        shell.stop()
+
+
+PROGRAMS = list(programs())
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"), [p[1:] for p in PROGRAMS], ids=[p[0] for p in PROGRAMS]
+)
+def test_programs_print_what_the_page_says(
+    body: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from somac.cli import run_command
+
+    whole = bool(WHOLE_PROGRAM.match(body))
+    text = body if whole else f'cell Main {{ on run() {{\n{body}\nreturn "" }} }}'
+    path = tmp_path / "page.cell"
+    path.write_text(text, "utf-8")
+    code = run_command(["run", str(path)])
+    out, err = capsys.readouterr()
+    assert pattern(expected).fullmatch(out.rstrip("\n")), f"exit {code}\n{out}{err}"
+
+
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs" / "decisions").glob("*.md"))])
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = [
+        target
+        for target in LINK.findall(page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not missing
