@@ -1,0 +1,5 @@
+"""`python -m somac` is the command `somac`."""
+
+from .cli import main
+
+main()
