@@ -35,9 +35,9 @@ def cached_outcome(path: str, form: str) -> Outcome | None:
     try:
         with _entry_file(path, form).open(encoding="utf-8") as file:
             entry = json.loads(file.read(ENTRY_BYTES_MAX))
-        if all(_digest(Path(name)) == digest for name, digest in entry["files"].items()):
-            if entry["tree"] in (None, _tree(path)):
-                return Outcome(**entry["outcome"])
+        same = all(_digest(Path(name)) == digest for name, digest in entry["files"].items())
+        if same and entry["tree"] in (None, _tree(path)):
+            return Outcome(**entry["outcome"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return None
