@@ -14,6 +14,8 @@ from somac.cli import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
+BASE = "{}.PROGRAM.cells[0].__mro__[1]"  # the class Cell of a package's own runtime
+
 
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run(
@@ -58,8 +60,8 @@ def test_two_packages_live_side_by_side(environment: Path, tmp_path: Path) -> No
     serves([str(python), "-m", "app"], tmp_path, "/blotter")
     serves([str(programs / "pricing")], tmp_path, "/blotter")
     serves([str(programs / "chat")], tmp_path, "/history/tea")
-    both = "import app, talk; assert app.PROGRAM.cells[0].__mro__[1] is not talk.PROGRAM.cells[0].__mro__[1]"
-    run(python, "-c", both, cwd=tmp_path)
+    own = f"import app, talk; assert {BASE.format('app')} is not {BASE.format('talk')}"
+    run(python, "-c", own, cwd=tmp_path)
     run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "pricing", cwd=tmp_path)
     gone = "import importlib.util as u; assert u.find_spec('app') is None; import talk"
     run(python, "-c", gone, cwd=tmp_path)
