@@ -1,0 +1,345 @@
+"""`soma.toml`, read beside the source file (system reference §7): a tree of frozen records.
+
+A missing file means all defaults. A malformed file or a value of a wrong type is an error with its
+line; unknown sections and keys are warnings with a suggestion. `verify` and `models` are kept as
+data: their own tools judge them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .frontend.diagnostics import Diagnostic, Severity
+from .frontend.source import Source, Span
+
+FILE_NAME = "soma.toml"
+SIZE_MAX = 1024 * 1024  # bytes; a manifest is written by hand
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`[package]`. `declared` is False when there is no name and the file's stem stands in."""
+
+    name: str = "app"
+    version: str = "0.1.0"
+    description: str = ""
+    author: str = ""
+    entry: str = "main.cell"
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """`[serve]`. `cors` holds origins, or just "*"; `max_body` in bytes, `timeout` in seconds."""
+
+    cors: tuple[str, ...] = ()
+    max_body: int | None = None
+    timeout: float | None = None
+    static: str | None = None
+    host: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`[cluster]`"""
+
+    seeds: tuple[str, ...] = ()
+    node_id: str | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`[agent]` or one `[models.NAME]`; `key` may hold `${ENV}`, which the runtime expands."""
+
+    provider: str = "openai"
+    model: str = ""
+    url: str = ""
+    key: str = ""
+    retries: int = 3
+    mock: str | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """`[compute]`"""
+
+    backend: str = "sequential"
+    threads: int | None = None
+    parallel: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `soma.toml` says. `path` is None when there is no such file."""
+
+    path: Path | None = None
+    package: Package = Package()
+    serve: Serve = Serve()
+    cluster: Cluster = Cluster()
+    compute: Compute = Compute()
+    agent: Model | None = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+    peers: Mapping[str, str] = field(default_factory=dict)
+    dependencies: Mapping[str, Any] = field(default_factory=dict)
+    verify: Mapping[str, Any] = field(default_factory=dict)
+    storage: Mapping[str, Any] = field(default_factory=dict)
+
+
+KEYS: dict[str, frozenset[str]] = {
+    "package": frozenset({"name", "version", "description", "author", "authors", "entry"}),
+    "serve": frozenset({"cors", "max_body", "timeout", "static", "host", "port"}),
+    "cluster": frozenset({"seeds", "node_id", "engine"}),
+    "compute": frozenset({"backend", "threads", "parallel"}),
+    "agent": frozenset({"provider", "model", "url", "key", "retries", "mock", "capabilities"}),
+    "storage": frozenset({"provider", "config", "overrides"}),
+}
+OPEN = frozenset({"dependencies", "verify", "peers", "models"})  # sections whose keys are free
+
+
+def load_manifest(source_path: str | Path) -> tuple[Manifest, tuple[Diagnostic, ...]]:
+    """The manifest of the program whose main file is `source_path`, and what is wrong with it."""
+    main = Path(source_path)
+    path = main.parent / FILE_NAME
+    try:
+        with path.open("rb") as file:
+            raw = file.read(SIZE_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return Manifest(package=Package(name=main.stem)), ()
+    except OSError as error:
+        return Manifest(path), (_plain("E270", f"cannot read '{path}': {error.strerror}"),)
+    if len(raw) > SIZE_MAX:
+        return Manifest(path), (_plain("E270", f"'{path}' is larger than {SIZE_MAX} bytes"),)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Manifest(path), (_plain("E270", f"'{path}' is not UTF-8 (byte {error.start})"),)
+    return parse_manifest(text, path, main.stem)
+
+
+def parse_manifest(text: str, path: Path, stem: str) -> tuple[Manifest, tuple[Diagnostic, ...]]:
+    """The manifest of a text; `stem` names the package when the text does not."""
+    source = Source(str(path), text.replace("\r\n", "\n"))
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
+        message = str(error)[: found.start()] if found else str(error)
+        place = _offset(source, found)
+        span = Span(source, place, place + 1)
+        return Manifest(path, Package(stem)), (
+            Diagnostic("E270", Severity.ERROR, f"soma.toml: {message}", span),
+        )
+    return _Reader(source, data).manifest(path, stem)
+
+
+def _plain(code: str, message: str) -> Diagnostic:
+    return Diagnostic(code, Severity.ERROR, message)
+
+
+def _offset(source: Source, found: re.Match[str] | None) -> int:
+    if found is None or found[1] is None:
+        return len(source.text)
+    return source.line_starts[int(found[1]) - 1] + int(found[2]) - 1
+
+
+class _Reader:
+    """Takes typed values out of parsed TOML, and collects what does not fit."""
+
+    def __init__(self, source: Source, data: dict[str, Any]) -> None:
+        self.source = source
+        self.data = data
+        self.found: list[Diagnostic] = []
+
+    def manifest(self, path: Path, stem: str) -> tuple[Manifest, tuple[Diagnostic, ...]]:
+        self._unknown_keys()
+        agent = self._table("agent")
+        models = {
+            name: self._model(f"models.{name}", table)
+            for name, table in self._table("models").items()
+            if self._is(table, dict, "models", name, "a table")
+        }
+        peers = self._table("peers")
+        manifest = Manifest(
+            path=path,
+            package=self._package(stem),
+            serve=self._serve(),
+            cluster=self._cluster(),
+            compute=self._compute(),
+            agent=self._model("agent", agent) if agent else None,
+            models=models,
+            peers={k: v for k, v in peers.items() if self._is(v, str, "peers", k, "a string")},
+            dependencies=self._table("dependencies"),
+            verify=self._verify(),
+            storage=self._table("storage"),
+        )
+        return manifest, tuple(self.found)
+
+    def _package(self, stem: str) -> Package:
+        table = self._table("package")
+        get = self._getter("package", table)
+        name = get("name", str, "a string", "")
+        if not name:
+            message = f"soma.toml has no [package] name; '{stem}' is used"
+            fix = f'add `name = "{stem}"` under [package]'
+            self._warn("W271", message, self._span("package", None), fix)
+        return Package(
+            name=name or stem,
+            version=get("version", str, "a string", "0.1.0"),
+            description=get("description", str, "a string", ""),
+            author=get("author", str, "a string", ""),
+            entry=get("entry", str, "a string", "main.cell"),
+            declared=bool(name),
+        )
+
+    def _serve(self) -> Serve:
+        table = self._table("serve")
+        get = self._getter("serve", table)
+        timeout = table.get("timeout")
+        if timeout is not None and not self._is(
+            timeout, (int, float), "serve", "timeout", "a number"
+        ):
+            timeout = None
+        cors = table.get("cors", [])
+        return Serve(
+            cors=(cors,) if isinstance(cors, str) else self._strings("serve", table, "cors"),
+            max_body=get("max_body", int, "an integer", None),
+            timeout=None if timeout is None else float(timeout),
+            static=get("static", str, "a string", None),
+            host=get("host", str, "a string", None),
+            port=get("port", int, "an integer", None),
+        )
+
+    def _cluster(self) -> Cluster:
+        table = self._table("cluster")
+        get = self._getter("cluster", table)
+        seeds = self._strings("cluster", table, "seeds")
+        node_id = get("node_id", str, "a string", None)
+        return Cluster(seeds, node_id, get("engine", str, "a string", None))
+
+    def _compute(self) -> Compute:
+        table = self._table("compute")
+        get = self._getter("compute", table)
+        parallel = get("parallel", dict, "a table", {})
+        handlers = self._strings("compute.parallel", parallel, "handlers")
+        backend = get("backend", str, "a string", "sequential")
+        return Compute(backend, get("threads", int, "an integer", None), handlers)
+
+    def _model(self, section: str, table: dict[str, Any]) -> Model:
+        get = self._getter(section, table)
+        return Model(
+            provider=get("provider", str, "a string", "openai"),
+            model=get("model", str, "a string", ""),
+            url=get("url", str, "a string", ""),
+            key=get("key", str, "a string", ""),
+            retries=get("retries", int, "an integer", 3),
+            mock=get("mock", str, "a string", None),
+            capabilities=self._strings(section, table, "capabilities"),
+        )
+
+    def _verify(self) -> dict[str, Any]:
+        table = self._table("verify")
+        if "deadlock_free" in table:
+            self._is(table["deadlock_free"], bool, "verify", "deadlock_free", "a boolean")
+        for key in ("eventually", "never", "always"):
+            self._strings("verify", table, key)
+        after = table.get("after", {})
+        if self._is(after, dict, "verify", "after", "a table"):
+            for state, rules in after.items():
+                if self._is(rules, dict, "verify.after", state, "a table"):
+                    for key in ("eventually", "never"):
+                        self._strings(f"verify.after.{state}", rules, key)
+        return table
+
+    # --- typed access ----------------------------------------------------------------------------
+
+    def _table(self, section: str) -> dict[str, Any]:
+        value = self.data.get(section, {})
+        return value if self._is(value, dict, section, None, "a table") else {}
+
+    def _getter(self, section: str, table: dict[str, Any]) -> Callable[..., Any]:
+        def get(key: str, kind: type[T], words: str, default: T) -> T:
+            value = table.get(key, default)
+            if key in table and not self._is(value, kind, section, key, words):
+                return default
+            return value
+
+        return get
+
+    def _strings(self, section: str, table: dict[str, Any], key: str) -> tuple[str, ...]:
+        value = table.get(key, [])
+        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not fits:
+            self._mismatch(section, key, "a list of strings")
+            return ()
+        return tuple(value)
+
+    def _is(
+        self,
+        value: object,
+        kind: type | tuple[type, ...],
+        section: str,
+        key: str | None,
+        words: str,
+    ) -> bool:
+        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+            return True
+        self._mismatch(section, key, words)
+        return False
+
+    def _mismatch(self, section: str, key: str | None, words: str) -> None:
+        name = f"`{section}`" if key is None else f"`{key}` in [{section}]"
+        message = f"soma.toml: {name} must be {words}"
+        fix = f"write {words} for {name} in soma.toml"
+        span = self._span(section, key)
+        self.found.append(Diagnostic("E271", Severity.ERROR, message, span, fix=fix))
+
+    def _unknown_keys(self) -> None:
+        for section, value in self.data.items():
+            if section not in KEYS and section not in OPEN:
+                self._unknown("section", section, section, None, (*KEYS, *OPEN))
+            elif section in KEYS and isinstance(value, dict):
+                for key in value:
+                    if key not in KEYS[section]:
+                        self._unknown("key", key, section, key, KEYS[section])
+
+    def _unknown(
+        self, what: str, name: str, section: str, key: str | None, known: Iterable[str]
+    ) -> None:
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else None
+        where = f" in [{section}]" if key is not None else ""
+        message = f"soma.toml: unknown {what} `{name}`{where}"
+        fix = f"rename `{name}` to `{near[0]}`" if near else f"remove `{name}`{where}"
+        self._warn("W272", message, self._span(section, key), fix, hint)
+
+    def _warn(
+        self, code: str, message: str, span: Span | None, fix: str, hint: str | None = None
+    ) -> None:
+        self.found.append(
+            Diagnostic(code, Severity.WARNING, message, span, fix=fix, hint=hint, counted=False)
+        )
+
+    def _span(self, section: str, key: str | None) -> Span:
+        """Where a key stands. tomllib keeps no positions, so this looks at the text."""
+        head = re.search(rf"^[ \t]*\[{re.escape(section)}\]", self.source.text, re.M)
+        start = head.end() if head else 0
+        if key is not None:
+            pattern = rf"^[ \t]*(?:\[[^\]\n]*)?({re.escape(key)})\b"
+            found = re.compile(pattern, re.M).search(self.source.text, start)
+            if found:
+                return Span(self.source, found.start(1), found.end(1))
+        if head:
+            return Span(self.source, head.end() - len(section) - 2, head.end())
+        found = re.search(rf"^[ \t]*({re.escape(section)})\b", self.source.text, re.M)
+        return Span(self.source, *(found.span(1) if found else (0, 0)))
