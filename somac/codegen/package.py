@@ -114,8 +114,9 @@ def _pyproject(options: PackageOptions, files: Mapping[str, str | bytes]) -> str
 def format_module(text: str) -> str:
     """Python source as black writes it, in the style of the generated package."""
     import black  # 90 ms: only a build pays for it
+    from black.mode import TargetVersion
 
-    mode = black.Mode(line_length=LINE_LENGTH, target_versions={black.TargetVersion.PY311})
+    mode = black.Mode(line_length=LINE_LENGTH, target_versions={TargetVersion.PY311})
     return black.format_str(text, mode=mode)
 
 
