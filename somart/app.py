@@ -1,0 +1,311 @@
+"""An app: the instances of a program's cells on an engine, and the door for calls from outside.
+
+Every call from outside is one transaction, durable before the answer. Handlers that do not wait
+run to their end without interleaving; those that wait run one at a time per cell, are validated
+when they commit, and run again when what they read has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import limits
+from .cell import Cell, Handler
+from .engines.base import DURABLE, Conflict, Engine
+from .engines.standalone import StandaloneEngine
+from .errors import as_soma_error, no_handler, wrong_arity
+from .events import EventHub
+from .machine import Machine
+from .memory.properties import SlotRules, rules_of
+from .memory.table import Table
+from .spec import ProgramSpec
+from .transaction import CURRENT, Transaction
+from .values import Value
+
+if TYPE_CHECKING:
+    import trio
+
+Body = Callable[..., Any]
+
+
+class App:
+    """A running program. Each cell is an attribute, named as its Python class.
+
+    Raises SomaError when the data directory cannot be used.
+    """
+
+    def __init__(self, spec: ProgramSpec, engine: Engine | None = None) -> None:
+        self.spec = spec
+        self.engine: Engine = StandaloneEngine() if engine is None else engine
+        self.events = EventHub()
+        self.signal_log: list[tuple[str, int, int]] | None = None
+        self.persistent = any(_persistent(cell) for cell in spec.all_cells)
+        self.top_level: tuple[Cell, ...] = tuple(cell(self) for cell in spec.cells)
+        self.tests: tuple[Cell, ...] = tuple(test(self) for test in spec.tests)
+        self.only_machine: list[Machine] = []
+        self._counters: dict[Cell, Table | None] = {}
+        self._turns = _Turns()
+        self._start()
+
+    def _start(self) -> None:
+        cells = (*self.top_level, *self.tests)
+        for cell in cells:
+            cell._bind()
+        for cell in self._every_cell(cells):
+            setattr(self, type(cell).__name__, cell)
+            self.counter(cell)
+        machines = [machine for cell in self.top_level for machine in cell._machines]
+        if len(machines) == 1:
+            self.only_machine = machines
+        self.engine.open()
+
+    def _every_cell(self, cells: Sequence[Cell]) -> Iterator[Cell]:
+        for cell in cells:
+            yield cell
+            yield from self._every_cell(cell._children)
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Makes everything durable and gives up the data directory."""
+        self.events.close()
+        self.engine.close()
+
+    # --- looking things up -----------------------------------------------------------------------
+
+    def lookup(self, cell: str, handler: str, near: Cell | None = None) -> Handler:
+        """A handler by the names of its cell and of itself.
+
+        The interior of `near` and its siblings come before top-level cells. Raises SomaError
+        `no handler found …`.
+        """
+        groups = [self.top_level]
+        if near is not None:
+            groups = [near._children, near._peers(), self.top_level]
+        for group in groups:
+            for candidate in group:
+                if candidate.soma_name == cell:
+                    found = candidate._handler(handler)
+                    if found is not None:
+                        return found
+        raise no_handler(handler, cell)
+
+    def counter(self, cell: Cell) -> Table | None:
+        """The table of a cell's `next_id`, None in a program without slots and machines."""
+        if cell not in self._counters:
+            self._counters[cell] = self._make_counter(cell)
+        return self._counters[cell]
+
+    def _make_counter(self, cell: Cell) -> Table | None:
+        if not any(kind.soma_slots or kind.soma_machines for kind in self.spec.all_cells):
+            return None
+        persistent = _persistent(type(cell)) if cell.soma_slots else self.persistent
+        return self.engine.table(f"{cell.soma_path}.#next_id", SlotRules(persistent=persistent))
+
+    def _resolve(self, cell: str, handler: str, args: Sequence[Value]) -> tuple[Cell, Handler]:
+        info, method = self.lookup(cell, handler)
+        if len(args) != len(info.params):
+            raise wrong_arity(info.name, len(info.params), len(args))
+        owner: Cell = method.__self__  # type: ignore[attr-defined]
+        return owner, (info, method)
+
+    # --- calls -----------------------------------------------------------------------------------
+
+    def call(self, cell: str, handler: str, args: Sequence[Value] = ()) -> Value:
+        """Runs a handler as one transaction, without an event loop unless the handler may wait.
+
+        Durable on return. Raises SomaError, whatever goes wrong; nothing has changed then.
+        """
+        _, (info, method) = self._resolve(cell, handler, args)
+        if info.is_async:
+            import trio
+
+            return trio.run(self.invoke, cell, handler, args)
+        with self.transaction():
+            return method(*args)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction around any use of cells from Python, durable at the end of the block.
+
+        Raises SomaError, whatever goes wrong in the block.
+        """
+        transaction = Transaction(self)
+        token = CURRENT.set(transaction)
+        try:
+            yield transaction
+            ticket = self.engine.commit(transaction)
+        except Exception as error:
+            _fail(error)
+        finally:
+            CURRENT.reset(token)
+        if ticket != DURABLE:
+            self.engine.flush()
+            self.engine.check(ticket)
+        self.events.deliver(transaction.events)
+
+    async def invoke(self, cell: str, handler: str, args: Sequence[Value] = ()) -> Value:
+        """The same under trio, for handlers of any colour; commits of many callers are grouped."""
+        owner, (info, method) = self._resolve(cell, handler, args)
+        return await self.run(owner, info.is_async, method, args)
+
+    async def run(
+        self, owner: Cell, is_async: bool, body: Body, args: Sequence[Value] = ()
+    ) -> Value:
+        """Runs a handler, a tick or any method of a cell as one transaction under trio."""
+        if is_async:
+            async with self._turns.of(owner):
+                transaction, result, ticket = await self._run_async(body, args)
+        elif self._turns.free(owner):
+            transaction, result, ticket = self._attempt(body, args)
+        else:
+            async with self._turns.of(owner):
+                async with self._turns.together():
+                    transaction, result, ticket = self._attempt(body, args)
+        if ticket != DURABLE:
+            await self.engine.wait_durable(ticket)
+        if transaction.events:
+            self.events.deliver(transaction.events)
+        return result
+
+    def _attempt(self, body: Body, args: Sequence[Value]) -> tuple[Transaction, Value, int]:
+        transaction = Transaction(self)
+        token = CURRENT.set(transaction)
+        try:
+            result = body(*args)
+            return transaction, result, self.engine.commit(transaction)
+        except Exception as error:
+            _fail(error)
+        finally:
+            CURRENT.reset(token)
+
+    async def _run_async(self, body: Body, args: Sequence[Value]) -> tuple[Transaction, Value, int]:
+        for _ in range(limits.OPTIMISTIC_RUNS):
+            async with self._turns.together():
+                try:
+                    return await self._attempt_async(body, args)
+                except Conflict:
+                    continue
+        async with self._turns.alone():
+            return await self._attempt_async(body, args, tracking=False)
+
+    async def _attempt_async(
+        self, body: Body, args: Sequence[Value], tracking: bool = True
+    ) -> tuple[Transaction, Value, int]:
+        transaction = Transaction(self, tracking)
+        token = CURRENT.set(transaction)
+        try:
+            result = await body(*args)
+            return transaction, result, self.engine.commit(transaction)
+        except Conflict:
+            raise
+        except Exception as error:
+            if not transaction.valid():
+                raise Conflict from error  # it may have failed only for what it read
+            _fail(error)
+        finally:
+            CURRENT.reset(token)
+
+
+class _Turns:
+    """Who may run now: one at a time per cell, and at times one alone.
+
+    A cell's turn is taken before the common one and never the other way round, and handlers take
+    only the turn of the cell that was called from outside: no cycle of waiting can arise.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[Cell, trio.Lock] = {}
+        self._running = 0
+        self._exclusive = False
+        self._changed: trio.Condition | None = None
+
+    def free(self, cell: Cell) -> bool:
+        """Whether a handler that does not wait can run right now."""
+        if self._exclusive:
+            return False
+        lock = self._cells.get(cell)
+        return lock is None or not lock.locked()
+
+    def of(self, cell: Cell) -> trio.Lock:
+        """The turn of a cell, first come, first served."""
+        lock = self._cells.get(cell)
+        if lock is None:
+            import trio
+
+            lock = self._cells[cell] = trio.Lock()
+        return lock
+
+    def together(self) -> _Together:
+        """A run beside others."""
+        return _Together(self, alone=False)
+
+    def alone(self) -> _Together:
+        """A run without any other."""
+        return _Together(self, alone=True)
+
+    def condition(self) -> trio.Condition:
+        if self._changed is None:
+            import trio
+
+            self._changed = trio.Condition()
+        return self._changed
+
+    async def enter(self, alone: bool) -> None:
+        changed = self.condition()
+        async with changed:
+            while self._exclusive:
+                await changed.wait()
+            if not alone:
+                self._running += 1
+                return
+            self._exclusive = True
+            try:
+                while self._running:
+                    await changed.wait()
+            except BaseException:
+                self._exclusive = False
+                raise
+
+    async def leave(self, alone: bool) -> None:
+        import trio
+
+        changed = self.condition()
+        with trio.CancelScope(shield=True):
+            async with changed:
+                if alone:
+                    self._exclusive = False
+                else:
+                    self._running -= 1
+                changed.notify_all()
+
+
+class _Together:
+    """An async context: running together with others, or alone."""
+
+    def __init__(self, turns: _Turns, alone: bool) -> None:
+        self._turns = turns
+        self._alone = alone
+
+    async def __aenter__(self) -> None:
+        await self._turns.enter(self._alone)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._turns.leave(self._alone)
+
+
+def _fail(error: Exception) -> NoReturn:
+    translated = as_soma_error(error)
+    if translated is error:
+        raise error
+    raise translated from error
+
+
+def _persistent(cell: type[Cell]) -> bool:
+    return any(rules_of(slot.props).persistent for slot in cell.soma_slots.values())

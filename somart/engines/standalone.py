@@ -1,0 +1,284 @@
+"""One node: state in memory, durable tables behind it in SQLite, commits in groups.
+
+A commit is applied in memory at once and gets a ticket. Whoever waits first for a ticket becomes
+the leader: it lets the other ready tasks run, then writes all commits that have come together in
+one SQLite transaction with one fsync. A lone quick commit runs on the event loop, others in a
+thread, so that the loop goes on while the disk works. When a write fails, its commits and those
+that came after it in the queue fail, and memory goes back to what is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import limits
+from ..errors import SomaError
+from ..memory.codec import check_key
+from ..memory.properties import SlotRules
+from ..memory.table import Entry, Key, Table
+from ..transaction import Transaction
+from .base import DURABLE, Conflict
+
+if TYPE_CHECKING:
+    import trio
+
+    from .database import Changes, Database
+
+Undo = list[tuple[Table, Key, Entry | None, Entry | None]]
+"""Table, key, the entry before, the entry after."""
+
+
+def wall_clock() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class _Commit:
+    ticket: int
+    changes: Changes
+    undo: Undo
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Commits that are not durable yet: those being written, then those that wait."""
+
+    writing: list[_Commit] = field(default_factory=list)
+    waiting: list[_Commit] = field(default_factory=list)
+
+
+class StandaloneEngine:
+    """The engine of a single node. Without a data directory everything is in memory only."""
+
+    def __init__(
+        self,
+        data_dir: str | Path | None = None,
+        *,
+        key_file: str | Path | None = None,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        self.clock = clock
+        self.data_dir = None if data_dir is None else Path(data_dir)
+        self._key_file = None if key_file is None else Path(key_file)
+        self._database: Database | None = None
+        self._tables: dict[str, Table] = {}
+        self._revision = 1
+        self._queue = _Queue()
+        self._last_ticket = DURABLE
+        self._settled = DURABLE
+        self._failed: deque[tuple[int, int, SomaError]] = deque(maxlen=limits.FAILED_RANGES)
+        self._flushing = False
+        self._parked: trio.lowlevel.ParkingLot | None = None
+        self._commit_seconds = 0.0
+
+    @property
+    def database_path(self) -> Path | None:
+        """The SQLite file, once a durable table has made it necessary."""
+        return None if self._database is None else self._database.path
+
+    # --- tables ----------------------------------------------------------------------------------
+
+    def table(self, name: str, rules: SlotRules, log: bool = False) -> Table:
+        """The table of that name; without a data directory it is never durable."""
+        found = self._tables.get(name)
+        if found is None:
+            if self.data_dir is None and rules.persistent:
+                rules = _in_memory(rules)
+            found = self._tables[name] = Table(name, rules, log)
+        return found
+
+    def open(self) -> None:
+        """Opens the data directory if a table is durable. Raises SomaError when it cannot."""
+        durable = [table for table in self._tables.values() if table.durable]
+        if self.data_dir is None or not durable:
+            return
+        if self._database is None:
+            from .database import Database
+
+            self._database = Database(self.data_dir, self._key_file)
+        try:
+            self._database.prepare(durable)
+        except SomaError:
+            self._database.close()
+            self._database = None
+            raise
+        for table in durable:
+            self._load_later(table)
+
+    def _load_later(self, table: Table) -> None:
+        database = self._database
+        assert database is not None
+        table.load_later(lambda: database.load(table))
+
+    # --- commits ---------------------------------------------------------------------------------
+
+    def commit(self, transaction: Transaction) -> int:
+        """Applies in memory; the ticket says what the answer has to wait for."""
+        if not transaction.valid():
+            raise Conflict
+        ticket = transaction.wait_for
+        if transaction.writes:
+            changes = self._changes(transaction)
+            undo = self._apply(transaction)
+            if changes:
+                ticket = self._enqueue(changes, undo)
+        return ticket if ticket > self._settled or self._failed else DURABLE
+
+    def _changes(self, transaction: Transaction) -> Changes:
+        changes: Changes = {}
+        for table, pending in transaction.writes.items():
+            database = self._database
+            if not table.durable or database is None:
+                continue
+            for key in table.dead:
+                changes[table.name, key] = None
+            for key, entry in pending.data.items():
+                if not table.log:
+                    check_key(key)
+                changes[table.name, key] = (
+                    None if entry is None else database.row(table, key, entry)
+                )
+            table.dead = []
+        return changes
+
+    def _apply(self, transaction: Transaction) -> Undo:
+        self._revision += 1
+        undo: Undo = []
+        for table, pending in transaction.writes.items():
+            for key, entry in pending.data.items():
+                if entry is None:
+                    undo.append((table, key, table.drop(key), None))
+                else:
+                    entry.revision = self._revision
+                    undo.append((table, key, table.put(key, entry), entry))
+        return undo
+
+    def _enqueue(self, changes: Changes, undo: Undo) -> int:
+        self._last_ticket += 1
+        for table, _, _, _ in undo:
+            if table.durable:
+                table.ticket = self._last_ticket
+        self._queue.waiting.append(_Commit(self._last_ticket, changes, undo))
+        return self._last_ticket
+
+    def sweep(self) -> None:
+        """Forgets entries whose time is over, in memory and with the next write in storage."""
+        changes: Changes = {}
+        for table in self._tables.values():
+            if table.rules.ttl is not None:
+                table.ready()
+                table.expire(self.clock())
+                changes.update({(table.name, key): None for key in table.dead})
+                table.dead = []
+        if changes and self._database is not None:
+            self._enqueue(changes, [])
+
+    # --- durability ------------------------------------------------------------------------------
+
+    def check(self, ticket: int) -> None:
+        """Raises the SomaError with which a commit failed."""
+        for low, high, error in self._failed:
+            if low <= ticket <= high:
+                raise SomaError(str(error), error.kind) from error
+
+    def flush(self) -> None:
+        """Writes all waiting commits now. Failures are for `check`."""
+        if self._flushing:
+            raise RuntimeError("App.call and App.close must not run beside App.invoke")
+        while self._queue.waiting:
+            batch = self._take_batch()
+            self._settle(batch, self._write(batch))
+
+    async def wait_durable(self, ticket: int) -> None:
+        """Returns when the ticket is durable; the first who waits does the work for all."""
+        import trio
+
+        if self._parked is None:
+            self._parked = trio.lowlevel.ParkingLot()
+        while ticket > self._settled:
+            if self._flushing:
+                await self._parked.park()
+            else:
+                await self._lead(self._parked)
+        self.check(ticket)
+
+    async def _lead(self, parked: trio.lowlevel.ParkingLot) -> None:
+        import trio
+
+        self._flushing = True
+        try:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # others may join the group
+            batch = self._take_batch()
+            if len(batch) == 1 and self._commit_seconds < limits.INLINE_COMMIT_SECONDS:
+                failure = self._write(batch)
+            else:
+                with trio.CancelScope(shield=True):
+                    failure = await trio.to_thread.run_sync(self._write, batch)
+            self._settle(batch, failure)
+        finally:
+            self._flushing = False
+            parked.unpark_all()
+
+    def _take_batch(self) -> list[_Commit]:
+        queue = self._queue
+        queue.writing = queue.waiting[: limits.BATCH_TRANSACTIONS]
+        queue.waiting = queue.waiting[limits.BATCH_TRANSACTIONS :]
+        return queue.writing
+
+    def _write(self, batch: list[_Commit]) -> SomaError | None:
+        assert self._database is not None
+        changes = batch[0].changes
+        if len(batch) > 1:
+            changes = {}
+            for commit in batch:
+                changes.update(commit.changes)
+        begin = time.perf_counter()
+        try:
+            self._database.write(changes)
+        except SomaError as error:
+            return error
+        self._commit_seconds += (time.perf_counter() - begin - self._commit_seconds) / 4
+        return None
+
+    def _settle(self, batch: list[_Commit], failure: SomaError | None) -> None:
+        self._queue.writing = []
+        if failure is None:
+            self._settled = batch[-1].ticket
+            return
+        lost = batch + self._queue.waiting
+        self._queue.waiting = []
+        for commit in reversed(lost):
+            _undo(commit.undo)
+        self._failed.append((lost[0].ticket, lost[-1].ticket, failure))
+        self._settled = lost[-1].ticket
+
+    def close(self) -> None:
+        """Writes what waits and gives up the data directory."""
+        if self._database is not None:
+            self.flush()
+            self._database.close()
+            self._database = None
+
+
+def _in_memory(rules: SlotRules) -> SlotRules:
+    from dataclasses import replace
+
+    return replace(rules, persistent=False)
+
+
+def _undo(undo: Undo) -> None:
+    """Puts back what a commit that was lost had replaced, unless others have replaced it since."""
+    for table, key, before, after in reversed(undo):
+        table.ticket = DURABLE
+        if table.entries.get(key) is not after:
+            continue
+        if before is None:
+            table.drop(key)
+        else:
+            table.put(key, before)

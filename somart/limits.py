@@ -1,0 +1,30 @@
+"""Every limit of the runtime core, each with its reason."""
+
+from __future__ import annotations
+
+OPTIMISTIC_RUNS = 5
+"""Runs of an interleaved handler before it runs alone: enough for bursts, too few to starve."""
+
+EVENT_QUEUE = 256
+"""Events that wait for one subscriber; a slower one is dropped, so that memory stays bounded."""
+
+BATCH_TRANSACTIONS = 1024
+"""Transactions in one group commit: bounds the time of one SQLite transaction."""
+
+INLINE_COMMIT_SECONDS = 0.001
+"""A lone commit runs on the event loop while commits are faster than this; else in a thread."""
+
+VERSIONS_PER_SLOT = 10_000
+"""Previous values kept for a [versioned] slot; the oldest go first."""
+
+FAILED_RANGES = 64
+"""Failed commits remembered for transactions that had read their effects."""
+
+LOCK_WAIT_MS = 2_000
+"""How long to wait for another process to leave the data directory: covers a quick restart."""
+
+SWEEP_SECONDS = 30.0
+"""Pause between two sweeps of expired entries; reads never see them in any case."""
+
+SEED_SAMPLES_MAX = 1_000_000
+"""Samples of one property test."""

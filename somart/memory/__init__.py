@@ -1,0 +1,1 @@
+"""Slots: tables in memory, their properties, and how values are stored."""

@@ -1,0 +1,197 @@
+"""A handler's transaction: buffered writes, a journal for savepoints, what it has read.
+
+One invocation from outside is one transaction; the handlers that it calls take part in it. Reads
+see the transaction's own writes; the engine applies them together when the handler has returned.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from .events import Event
+from .memory.table import Entry, Key, Table, hidden
+
+if TYPE_CHECKING:
+    from .app import App
+
+CURRENT: ContextVar[Transaction] = ContextVar("somart_transaction")
+
+_MISSING: Any = object()
+_STALE = -1
+
+Mark = tuple[int, int]
+
+
+def current_app() -> App:
+    """The app whose handler is running. Raises LookupError outside a handler."""
+    return CURRENT.get().app
+
+
+class Pending:
+    """The writes of a transaction to one table; None stands for a deleted key.
+
+    `delta` is by how much they change the number of visible keys, as long as the table's keys
+    are those of `shape`.
+    """
+
+    __slots__ = ("data", "delta", "shape")
+
+    def __init__(self, shape: int) -> None:
+        self.data: dict[Key, Entry | None] = {}
+        self.delta = 0
+        self.shape = shape
+
+
+class Transaction:
+    """Buffered changes of one invocation.
+
+    `tracking` is set for handlers that others may interleave with: what they read is noted, and
+    validated at the commit. `wait_for` is the commit that must be durable before the answer may
+    be given, because something that it wrote has been read.
+    """
+
+    __slots__ = (
+        "app",
+        "events",
+        "journal",
+        "key_reads",
+        "shape_reads",
+        "tracking",
+        "value_reads",
+        "wait_for",
+        "writes",
+    )
+
+    def __init__(self, app: App, tracking: bool = False) -> None:
+        self.app = app
+        self.tracking = tracking
+        self.writes: dict[Table, Pending] = {}
+        self.journal: list[tuple[Pending, Key, Any]] = []
+        self.events: list[Event] = []
+        self.wait_for = 0
+        self.key_reads: dict[tuple[Table, Key], int] = {}
+        self.shape_reads: dict[Table, int] = {}
+        self.value_reads: dict[Table, int] = {}
+
+    # --- savepoints ------------------------------------------------------------------------------
+
+    def savepoint(self) -> Mark:
+        """A mark to roll back to; costs nothing."""
+        return len(self.journal), len(self.events)
+
+    def rollback(self, mark: Mark) -> None:
+        """Undoes writes and emitted events since the mark, in time linear in their number."""
+        journal = self.journal
+        while len(journal) > mark[0]:
+            pending, key, before = journal.pop()
+            if before is _MISSING:
+                del pending.data[key]
+            else:
+                pending.data[key] = before
+            pending.shape = _STALE
+        del self.events[mark[1] :]
+
+    # --- single keys -----------------------------------------------------------------------------
+
+    def read(self, table: Table, key: Key) -> Entry | None:
+        """The entry of a key as this transaction sees it."""
+        pending = self.writes.get(table)
+        if pending is not None:
+            own: Entry | None = pending.data.get(key, _MISSING)
+            if own is not _MISSING:
+                return own
+        table.ready()
+        if table.ticket > self.wait_for:
+            self.wait_for = table.ticket
+        entry = table.entries.get(key)
+        if self.tracking:
+            self.key_reads.setdefault((table, key), 0 if entry is None else entry.revision)
+        return entry
+
+    def write(self, table: Table, key: Key, entry: Entry | None) -> None:
+        """Buffers a value, or with None a deletion."""
+        pending = self.writes.get(table)
+        if pending is None:
+            table.ready()
+            pending = self.writes[table] = Pending(table.shape)
+        data = pending.data
+        before = data.get(key, _MISSING)
+        self.journal.append((pending, key, before))
+        if pending.shape == table.shape and not hidden(key):
+            was = key in table.entries if before is _MISSING else before is not None
+            pending.delta += (entry is not None) - was
+        data[key] = entry
+
+    # --- whole tables ----------------------------------------------------------------------------
+
+    def count(self, table: Table) -> int:
+        """The number of visible keys."""
+        self._read_shape(table)
+        pending = self.writes.get(table)
+        if pending is None:
+            return table.visible()
+        if pending.shape != table.shape:
+            self._recount(table, pending)
+        return table.visible() + pending.delta
+
+    def keys(self, table: Table) -> list[Key]:
+        """The visible keys, ascending; a new list."""
+        self._read_shape(table)
+        pending = self.writes.get(table)
+        base = table.keys()
+        if pending is None or not pending.data:
+            return list(base)
+        data, entries = pending.data, table.entries
+        found = [key for key in base if data.get(key, _MISSING) is not None]
+        known = len(found)
+        found += [
+            key
+            for key, entry in data.items()
+            if entry is not None and key not in entries and not hidden(key)
+        ]
+        if len(found) > known:
+            found.sort()
+        return found
+
+    def entries(self, table: Table) -> list[tuple[Key, Entry]]:
+        """Visible keys with their entries, ascending by key."""
+        keys = self.keys(table)
+        if self.tracking:
+            self.value_reads.setdefault(table, table.version)
+        pending = self.writes.get(table)
+        base = table.entries
+        if pending is None:
+            return [(key, base[key]) for key in keys]
+        data = pending.data
+        return [(key, data.get(key) or base[key]) for key in keys]
+
+    def _read_shape(self, table: Table) -> None:
+        table.ready()
+        if table.ticket > self.wait_for:
+            self.wait_for = table.ticket
+        if self.tracking:
+            self.shape_reads.setdefault(table, table.shape)
+
+    @staticmethod
+    def _recount(table: Table, pending: Pending) -> None:
+        pending.delta = sum(
+            (entry is not None) - (key in table.entries)
+            for key, entry in pending.data.items()
+            if not hidden(key)
+        )
+        pending.shape = table.shape
+
+    # --- validation ------------------------------------------------------------------------------
+
+    def valid(self) -> bool:
+        """Whether all that was read is still so."""
+        if not self.tracking:
+            return True
+        for (table, key), revision in self.key_reads.items():
+            entry = table.entries.get(key)
+            if (0 if entry is None else entry.revision) != revision:
+                return False
+        if any(table.shape != shape for table, shape in self.shape_reads.items()):
+            return False
+        return all(table.version == version for table, version in self.value_reads.items())
