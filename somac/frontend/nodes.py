@@ -339,18 +339,7 @@ class ExprStmt(Node):
 
 
 Stmt = (
-    Let
-    | Assign
-    | Return
-    | If
-    | For
-    | While
-    | Break
-    | Continue
-    | Ensure
-    | Require
-    | Emit
-    | ExprStmt
+    Let | Assign | Return | If | For | While | Break | Continue | Ensure | Require | Emit | ExprStmt
 )
 
 
