@@ -136,7 +136,8 @@ NATIVE: dict[str, Builtin] = {
 }
 """The names that exist only inside `[native]` handlers (builtins §20)."""
 
-_NATIVE_SHARED = """sqrt log exp pow abs min max random len nth range floor ceil round map filter reduce to_float
+_NATIVE_SHARED = """
+    sqrt log exp pow abs min max random len nth range floor ceil round map filter reduce to_float
     to_int to_string band bor bxor bnot shl shr bit_test bit_set bit_clr bit_next bit_len gcd
     sqrt_int pow_mod str_len str_at str_eq read_file"""
 
@@ -147,7 +148,8 @@ HIGHER_ORDER: frozenset[str] = frozenset(
     {"map"} | {b.name for b in BUILTINS.values() if b.lambda_only}
 )
 
-_SUGGESTIONS = """print len push map list filter sort_by filter_by to_string to_int to_float from_json to_json
+_SUGGESTIONS = """
+    print len push map list filter sort_by filter_by to_string to_int to_float from_json to_json
     reverse range random abs round floor ceil min max clamp pow sqrt contains starts_with ends_with
     replace split trim join uppercase lowercase substring index_of concat type_of now now_ms
     http_get http_post html response redirect next_id transition get_status valid_transitions
