@@ -1,0 +1,291 @@
+"""A served node: what the command of a generated package and `soma serve` start (spec 3 §8.1)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .app import App
+from .engines.standalone import StandaloneEngine
+from .errors import SomaError
+from .options import MAX_PORT, ServeOptions, make_parser, options_of
+from .serve.http import HttpServer
+from .serve.log import ServerLog, printable
+from .serve.site import Site, SiteOptions, served_cell
+from .timers import run_timers
+
+if TYPE_CHECKING:
+    from .cell import Cell
+    from .spec import ProgramSpec
+
+VERSION = "0.1.0"
+
+STACK_BYTES = 512 * 1024 * 1024
+"""Address space for deep recursion of handlers, the same as under `soma run`."""
+
+RECURSION_LIMIT = 60_000
+
+Listeners = list[trio.SocketListener]
+
+
+class StartFailure(Exception):
+    """The node cannot start; the text is for the terminal."""
+
+
+def main(spec: ProgramSpec, argv: Sequence[str]) -> int:
+    """The command line of a generated package. Gives the exit code: 0, 1, or 2 for misuse."""
+    parser = make_parser(spec.package or spec.name, spec.manifest.description or None)
+    parser.add_argument("--version", action="version", version=spec.manifest.version)
+    try:
+        options = options_of(parser, parser.parse_args(argv), _package_static(spec))
+    except SystemExit as leaving:  # argparse has said why
+        return leaving.code if isinstance(leaving.code, int) else 2
+    return serve_program(spec, options)
+
+
+def _package_static(spec: ProgramSpec) -> Path | None:
+    """The folder `static/` of a generated package."""
+    file = getattr(sys.modules.get(spec.package or ""), "__file__", None)
+    return None if file is None else Path(file).parent / "static"
+
+
+def serve_program(spec: ProgramSpec, options: ServeOptions) -> int:
+    """Serves until SIGTERM or SIGINT, which let requests in flight finish; gives the exit code.
+
+    The event loop runs in a thread with a deep stack; the calling thread waits for signals. A
+    second signal ends the grace.
+    """
+    stopper = Stopper()
+    outcome: list[int] = []
+    failure: list[BaseException] = []
+
+    def body() -> None:
+        sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
+        try:
+            outcome.append(trio.run(_run_node, spec, options, stopper))
+        except BaseException as error:
+            failure.append(error)
+
+    with _Signals(stopper):
+        _deep_thread(body)
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _deep_thread(body: Callable[[], None]) -> None:
+    sys.set_int_max_str_digits(0)
+    before = threading.stack_size(STACK_BYTES)
+    try:
+        thread = threading.Thread(target=body, name="soma")
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+
+
+class Stopper:
+    """Carries the wish to stop from a signal handler, in any thread, to the event loop."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._changed: trio.Event | None = None
+
+    def request(self) -> None:
+        """Stop; the second time, at once."""
+        self.requests += 1
+        if self._token is not None:
+            try:
+                self._token.run_sync_soon(self._notify)
+            except trio.RunFinishedError:
+                return
+
+    def _notify(self) -> None:
+        assert self._changed is not None
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait(self, times: int) -> None:
+        """Until stopping was asked for that many times."""
+        if self._changed is None:
+            self._changed = trio.Event()
+            self._token = trio.lowlevel.current_trio_token()
+        while self.requests < times:
+            await self._changed.wait()
+
+
+class _Signals:
+    """SIGTERM and SIGINT ask to stop while this context lasts; only in the main thread."""
+
+    def __init__(self, stopper: Stopper) -> None:
+        self._stopper = stopper
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, lambda *_: self._stopper.request())
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+async def _run_node(spec: ProgramSpec, options: ServeOptions, stopper: Stopper) -> int:
+    log = ServerLog(options.log_requests, options.verbose)
+    try:
+        node = Node(spec, options, log)
+        await node.run(stopper)
+    except (StartFailure, SomaError) as error:
+        log.line(f"error: {error}")
+        return 1
+    return 0
+
+
+class Node:
+    """A program with its engine, timers and servers. Raises StartFailure from `run`."""
+
+    def __init__(self, spec: ProgramSpec, options: ServeOptions, log: ServerLog) -> None:
+        cell = served_cell(spec)
+        if cell is None:
+            raise StartFailure("no cell found")
+        self._spec = spec
+        self._cell: type[Cell] = cell
+        self._options = options
+        self._log = log
+        self.http_port = 0
+        self.socket_port: int | None = None
+
+    async def run(self, stopper: Stopper) -> None:
+        """Starts in the order of spec 3 §8.1, serves, and stops without losing an answer."""
+        http_listeners = await self._listen(self._options.port)
+        self.http_port = _port_of(http_listeners)
+        app = (self._spec.app_class or App)(self._spec, StandaloneEngine(self._options.data))
+        try:
+            await self._serve(app, http_listeners, stopper)
+        finally:
+            for listener in http_listeners:
+                await listener.aclose()
+            app.close()
+
+    async def _serve(self, app: App, http_listeners: Listeners, stopper: Stopper) -> None:
+        site = self._site(app)
+        server = HttpServer(site, self._options.limits)
+        socket_listeners = await self._listen_for_sockets(site)
+        self._banner(app)
+        async with trio.open_nursery() as serving:
+            serving.start_soon(self._end_now, stopper, serving.cancel_scope)
+            async with trio.open_nursery() as servers:
+                servers.start_soon(server.serve, http_listeners)
+                await self._initialise(app)
+                async with trio.open_nursery() as timers:
+                    timers.start_soon(run_timers, app, self._log.line)
+                    stop_sockets = await self._start_sockets(site, servers, socket_listeners)
+                    site.open()
+                    await stopper.wait(1)
+                    self._log.line("stopping")
+                    site.stop()
+                    server.stop()
+                    stop_sockets()
+                    app.events.close()
+                    timers.cancel_scope.cancel()
+            serving.cancel_scope.cancel()
+
+    def _site(self, app: App) -> Site:
+        options = SiteOptions(
+            static_root=self._options.static_root,
+            cors=tuple(self._spec.manifest.cors),
+            page_everywhere=self._options.dashboard_everywhere,
+            limits=self._options.limits,
+        )
+        return Site(app, self._cell, options, self._log)
+
+    async def _end_now(self, stopper: Stopper, scope: trio.CancelScope) -> None:
+        await stopper.wait(2)
+        scope.cancel()
+
+    async def _initialise(self, app: App) -> None:
+        """`on init()`, or else `on start()`; an error is told and changes nothing."""
+        name = next((n for n in ("init", "start") if n in self._cell.soma_handlers), None)
+        if name is None:
+            return
+        try:
+            await app.invoke(self._cell.soma_name, name, [])
+        except SomaError as error:
+            self._log.line(f"init: {name} failed: {printable(str(error))}")
+        else:
+            self._log.line(f"init: {name} executed")
+
+    # --- listening -------------------------------------------------------------------------------
+
+    async def _listen(self, port: int) -> Listeners:
+        host = self._options.host
+        try:
+            return await trio.open_tcp_listeners(port, host=host, backlog=1024)
+        except OSError as error:
+            reason = error.strerror or os.strerror(error.errno or 0)
+            raise StartFailure(f"cannot start server on {host}:{port}: {reason}") from error
+
+    async def _listen_for_sockets(self, site: Site) -> Listeners:
+        if not site.has_socket:
+            return []
+        port = 0 if self._options.port == 0 else self.http_port + 1
+        if port > MAX_PORT:
+            self._log.line(f"websocket: off, {port} is no port")
+            return []
+        listeners = await self._listen(port)
+        self.socket_port = _port_of(listeners)
+        return listeners
+
+    async def _start_sockets(
+        self, site: Site, nursery: trio.Nursery, listeners: Listeners
+    ) -> Callable[[], None]:
+        """Starts the WebSocket server if there is one; gives what stops it."""
+        if not listeners:
+            return lambda: None
+        from .serve.websocket import SocketServer
+
+        server = SocketServer(site, self._options.limits)
+        nursery.start_soon(server.serve, listeners)
+        self._log.line(f"websocket: listening on ws://{self._shown_host()}:{self.socket_port}")
+        return server.stop
+
+    # --- banner ----------------------------------------------------------------------------------
+
+    def _shown_host(self) -> str:
+        host = self._options.host
+        if host in ("127.0.0.1", "::1", "localhost"):
+            return "localhost"
+        return f"[{host}]" if ":" in host else host
+
+    def _banner(self, app: App) -> None:
+        cell, line = self._cell, self._log.line
+        line(f"soma serve v{VERSION}")
+        line(f"cell: {cell.soma_name}")
+        line(f"handlers: [{', '.join(cell.soma_handlers)}]")
+        if (scale := cell.soma_scale) is not None:
+            shard = scale.shard or "none"
+            line(f"scale: replicas={scale.replicas} shard={shard} consistency={scale.consistency}")
+        line(f"database: {self._database(app)}")
+        url = f"http://{self._shown_host()}:{self.http_port}"
+        line(f"listening on {url}")
+        line(f"dashboard: {url}/__soma/")
+        if self._shown_host() != "localhost":
+            line(f"warning: other machines can reach {self._options.host}; nobody has to log in")
+        line("---")
+
+    def _database(self, app: App) -> Path:
+        path = getattr(app.engine, "database_path", None)
+        return path if isinstance(path, Path) else self._options.data / "soma.db"
+
+
+def _port_of(listeners: Listeners) -> int:
+    return int(listeners[0].socket.getsockname()[1])

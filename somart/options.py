@@ -1,0 +1,107 @@
+"""The options of a served node, for `soma serve` and for generated packages alike."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .serve.limits import DEFAULT_LIMITS, ServeLimits
+
+DEFAULT_PORT = 8080
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_DATA = ".soma_data"
+MAX_PORT = 65_535
+
+_CLUSTER_OPTIONS = (
+    ("join", "HOST:PORT"),
+    ("cluster-secret-file", "FILE"),
+    ("tls-cert", "FILE"),
+    ("tls-key", "FILE"),
+    ("tls-ca", "FILE"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How a node serves. Port 0 means any free one; `static_root` is the folder `static/`."""
+
+    port: int = DEFAULT_PORT
+    host: str = DEFAULT_HOST
+    data: Path = Path(DEFAULT_DATA)
+    node_id: str | None = None
+    verbose: bool = False
+    log_requests: bool = True
+    static_root: Path | None = None
+    dashboard_everywhere: bool = False
+    limits: ServeLimits = field(default=DEFAULT_LIMITS)
+
+
+def _port(word: str) -> int:
+    if not word.isascii() or not word.isdigit() or len(word) > 6 or int(word) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a port from 0 to {MAX_PORT}")
+    return int(word)
+
+
+def make_parser(prog: str | None = None, description: str | None = None) -> argparse.ArgumentParser:
+    """The parser; a caller may add arguments of its own before it parses."""
+    parser = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    add = parser.add_argument
+    add(
+        "-p",
+        "--port",
+        type=_port,
+        default=DEFAULT_PORT,
+        metavar="PORT",
+        help=f"HTTP port, WebSocket is the next one; 0 picks free ones (default {DEFAULT_PORT})",
+    )
+    add("--host", default=DEFAULT_HOST, help=f"address to listen on (default {DEFAULT_HOST})")
+    add(
+        "--data",
+        type=Path,
+        default=Path(DEFAULT_DATA),
+        metavar="DIR",
+        help=f"where persistent slots are kept (default {DEFAULT_DATA})",
+    )
+    add("--node-id", metavar="ID", help="the name of this node")
+    add("--verbose", action="store_true", help="log arguments and answers of each request")
+    add(
+        "--dashboard-everywhere",
+        action="store_true",
+        help="show the status page under /__soma/ to other machines, too",
+    )
+    logs = parser.add_mutually_exclusive_group()
+    logs.add_argument(
+        "--log-requests",
+        action="store_true",
+        default=True,
+        dest="log_requests",
+        help="one line per request on stderr (the default)",
+    )
+    logs.add_argument(
+        "--quiet", action="store_false", dest="log_requests", help="no line per request"
+    )
+    cluster = parser.add_argument_group("cluster")
+    for name, metavar in _CLUSTER_OPTIONS:
+        cluster.add_argument(f"--{name}", metavar=metavar, help="comes with the cluster")
+    cluster.add_argument("--insecure", action="store_true", help="comes with the cluster")
+    return parser
+
+
+def options_of(
+    parser: argparse.ArgumentParser, found: argparse.Namespace, static_root: Path | None = None
+) -> ServeOptions:
+    """The options behind parsed arguments. Leaves the process with code 2 on misuse."""
+    for name in (*(name for name, _ in _CLUSTER_OPTIONS), "insecure"):
+        if getattr(found, name.replace("-", "_")):
+            parser.error(f"--{name} comes with the cluster; this version serves a single node")
+    return ServeOptions(
+        port=found.port,
+        host=found.host,
+        data=found.data,
+        node_id=found.node_id,
+        verbose=found.verbose,
+        log_requests=found.log_requests or found.verbose,
+        static_root=static_root,
+        dashboard_everywhere=found.dashboard_everywhere,
+    )

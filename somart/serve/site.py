@@ -1,0 +1,163 @@
+"""The application behind the servers: a request in, a response out, whatever happens between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import trio
+
+from ..errors import SomaError, as_soma_error
+from ..values import Value, text
+from .limits import DEFAULT_LIMITS, ServeLimits
+from .log import ServerLog, printable
+from .message import Refused, Request, Response
+from .page import status_page
+from .replies import error_reply, page, plain, refusal_reply, reply
+from .routing import METHODS, Call, Router, StaticFile, SystemPage
+from .static import StaticFolder
+
+if TYPE_CHECKING:
+    from ..app import App
+    from ..cell import Cell
+    from ..spec import ProgramSpec
+
+
+def served_cell(spec: ProgramSpec) -> type[Cell] | None:
+    """The first cell with `on request`, else the first with any handler (spec 3 §8.1)."""
+    with_handlers = [cell for cell in spec.live if cell.soma_handlers]
+    with_request = (cell for cell in with_handlers if "request" in cell.soma_handlers)
+    return next(with_request, with_handlers[0] if with_handlers else None)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOptions:
+    """What a site allows. `cors` lists origins, `*` for all; the status page is for this machine
+    only unless `page_everywhere`."""
+
+    static_root: Path | None = None
+    cors: tuple[str, ...] = ()
+    page_everywhere: bool = False
+    limits: ServeLimits = DEFAULT_LIMITS
+
+
+class Site:
+    """Routes requests to the handlers of the served cell.
+
+    Requests that arrive before `open` wait; after `stop` the site says that it is not ready.
+    """
+
+    def __init__(self, app: App, cell: type[Cell], options: SiteOptions, log: ServerLog) -> None:
+        self.app = app
+        self.cell = cell.soma_name
+        self.has_socket = "ws" in cell.soma_handlers
+        self.limits = options.limits
+        self.log = log
+        self.ready = False
+        self._opened = trio.Event()
+        self._options = options
+        self._router = Router(cell.soma_name, cell.soma_handlers.values())
+        self._static = StaticFolder(options.static_root, options.limits)
+
+    def open(self) -> None:
+        """Lets requests through: `on init` has run."""
+        self.ready = True
+        self._opened.set()
+
+    def stop(self) -> None:
+        """Says that no new work is welcome. Requests that wait for `open` go on."""
+        self.ready = False
+        self._opened.set()
+
+    async def respond(self, request: Request, local: bool) -> Response:
+        """The response; never raises for what the client or the program did."""
+        try:
+            response = await self._route(request, local)
+        except Refused as refusal:
+            response = refusal_reply(refusal.status, refusal.reason)
+        except Exception as error:  # of the program or of the runtime: the client gets its text
+            response = self._failed(error)
+        if self._options.cors:
+            self._allow_origin(request, response)
+        return response
+
+    async def _route(self, request: Request, local: bool) -> Response:
+        route = self._router.route(request)
+        if isinstance(route, Call):
+            return reply(await self.invoke(route.handler, route.args))
+        if isinstance(route, Response):
+            return route
+        if isinstance(route, StaticFile):
+            return await self._static.respond(route.name, request)
+        return self._system_page(route, local)
+
+    async def invoke(self, handler: str, args: Sequence[Value]) -> Value:
+        """Runs a handler of the served cell. Raises SomaError."""
+        if not self._opened.is_set():
+            await self._opened.wait()
+        if self.log.verbose:
+            self.log.detail("signal", handler)
+            self.log.detail("args", ", ".join([text(arg) for arg in args]))
+        return await self.app.invoke(self.cell, handler, args)
+
+    def _failed(self, error: Exception) -> Response:
+        failure = as_soma_error(error)
+        self.explain(failure)
+        return error_reply(failure)
+
+    def explain(self, error: SomaError) -> None:
+        """Logs where in the cell an error came from."""
+        from ..tracing import locate
+
+        place = locate(error, self.app.spec.source_map)
+        if place is not None and (self.log.requests or self.log.verbose):
+            source = printable(place.text.strip())
+            self.log.line(f"  at {place.file}:{place.line}:{place.column}: {source}")
+
+    def _system_page(self, route: SystemPage, local: bool) -> Response:
+        if route.name == "health":
+            return Response(200, b'{"status": "ok"}')
+        if route.name == "ready":
+            if self.ready:
+                return Response(200, b'{"status": "ready"}')
+            return Response(503, b'{"status": "not ready"}')
+        if not local and not self._options.page_everywhere:
+            return plain(403, "forbidden")
+        return page(status_page(self.app.spec, self.cell, self.ready))
+
+    # --- origins ---------------------------------------------------------------------------------
+
+    def _allow_origin(self, request: Request, response: Response) -> None:
+        """CORS headers, where `[serve] cors` allows the origin (mend 15)."""
+        origin = request.headers.get(b"origin", b"").decode("latin-1")
+        allowed = self._options.cors
+        if "*" in allowed:
+            headers: tuple[tuple[str, str], ...] = (("Access-Control-Allow-Origin", "*"),)
+        elif origin and origin in allowed:
+            headers = (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+        else:
+            response.headers += (("Vary", "Origin"),)
+            return
+        if request.method == "OPTIONS":
+            headers += (
+                ("Access-Control-Allow-Methods", METHODS),
+                ("Access-Control-Allow-Headers", "Content-Type, Authorization"),
+                ("Access-Control-Max-Age", "86400"),
+            )
+        kept = [h for h in response.headers if h[0].lower() != "access-control-allow-origin"]
+        response.headers = (*kept, *headers)
+
+    def origin_allowed(self, origin: str | None, host: str) -> bool:
+        """Whether a page of that origin may open a WebSocket: of the same host, or allowed.
+
+        Browsers do not hold cross-origin WebSockets back; clients that are none send no origin.
+        """
+        if origin is None or "*" in self._options.cors or origin in self._options.cors:
+            return True
+        try:
+            return urlsplit(origin).hostname == urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
