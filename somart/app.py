@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import limits
@@ -52,11 +53,11 @@ class App:
     def _start(self) -> None:
         cells = (*self.top_level, *self.tests)
         for cell in cells:
-            cell._bind()
+            cell.soma_bind()
         for cell in self._every_cell(cells):
             setattr(self, type(cell).__name__, cell)
             self.counter(cell)
-        machines = [machine for cell in self.top_level for machine in cell._machines]
+        machines = [machine for cell in self.top_level for machine in cell.soma_bound]
         if len(machines) == 1:
             self.only_machine = machines
         self.engine.open()
@@ -64,7 +65,7 @@ class App:
     def _every_cell(self, cells: Sequence[Cell]) -> Iterator[Cell]:
         for cell in cells:
             yield cell
-            yield from self._every_cell(cell._children)
+            yield from self._every_cell(cell.soma_interior)
 
     def __enter__(self) -> App:
         return self
@@ -87,11 +88,11 @@ class App:
         """
         groups = [self.top_level]
         if near is not None:
-            groups = [near._children, near._peers(), self.top_level]
+            groups = [near.soma_interior, near.soma_peers(), self.top_level]
         for group in groups:
             for candidate in group:
                 if candidate.soma_name == cell:
-                    found = candidate._handler(handler)
+                    found = candidate.soma_find(handler)
                     if found is not None:
                         return found
         raise no_handler(handler, cell)
@@ -122,13 +123,18 @@ class App:
 
         Durable on return. Raises SomaError, whatever goes wrong; nothing has changed then.
         """
-        _, (info, method) = self._resolve(cell, handler, args)
-        if info.is_async:
+        _, (_, method) = self._resolve(cell, handler, args)
+        return self.run_sync(method, args)
+
+    def run_sync(self, body: Body, args: Sequence[Value] = ()) -> Value:
+        """Runs any method of a cell, of any colour, as one transaction."""
+        if iscoroutinefunction(body):
             import trio
 
-            return trio.run(self.invoke, cell, handler, args)
+            owner: Cell = body.__self__  # type: ignore[attr-defined]
+            return trio.run(self.run, owner, True, body, args)
         with self.transaction():
-            return method(*args)
+            return body(*args)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -165,9 +171,8 @@ class App:
         elif self._turns.free(owner):
             transaction, result, ticket = self._attempt(body, args)
         else:
-            async with self._turns.of(owner):
-                async with self._turns.together():
-                    transaction, result, ticket = self._attempt(body, args)
+            async with self._turns.of(owner), self._turns.together():
+                transaction, result, ticket = self._attempt(body, args)
         if ticket != DURABLE:
             await self.engine.wait_durable(ticket)
         if transaction.events:

@@ -6,7 +6,7 @@ decorators declare; an app makes one instance of each class. See `spec.py` for a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
@@ -64,13 +64,18 @@ def invariant(*slots: str, source: str) -> Callable[[F], F]:
     return _declare(InvariantInfo(slots, source, ""))
 
 
-def test_assert(source: str, op: str | None = None) -> Callable[[F], F]:
+def test_assert(source: str, op: str | None = None) -> Callable[[F], F]:  # noqa: PT028
     """An `assert` of a test cell; with `op` the method yields both sides as a pair."""
     return _declare(TestAssert(source, op, ""))
 
 
 def test_property(
-    name: str, variable: str, low: int, high: int, count: int = 50, type_name: str = "Int"
+    name: str,
+    variable: str,
+    low: int,
+    high: int,
+    count: int = 50,  # noqa: PT028
+    type_name: str = "Int",  # noqa: PT028
 ) -> Callable[[F], F]:
     """A `property … forall` of a test cell; the method takes the variable."""
     return _declare(TestProperty(name, variable, low, high, count, "", type_name))
@@ -97,6 +102,12 @@ class Cell:
     soma_slots: ClassVar[dict[str, SlotDecl[Any]]] = {}
     soma_machines: ClassVar[dict[str, MachineDecl]] = {}
 
+    app: App
+    soma_interior: tuple[Cell, ...] = ()
+    soma_bound: Sequence[Machine] = ()
+    _soma_parent: Cell | None = None
+    _soma_receivers: dict[str, list[Handler]]
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "soma_path" not in cls.__dict__:
@@ -116,20 +127,20 @@ class Cell:
 
     def __init__(self, app: App, parent: Cell | None = None) -> None:
         self.app = app
-        self._parent = parent
-        self._receivers: dict[str, list[Handler]] = {}
-        self._children = tuple(child(app, self) for child in self.soma_children)
-        self._machines: list[Machine] = []
+        self._soma_parent = parent
+        self._soma_receivers = {}
+        self.soma_interior = tuple(child(app, self) for child in self.soma_children)
 
-    def _bind(self) -> None:
+    def soma_bind(self) -> None:
         """Makes all slots and machines, so that their tables are known before the first use."""
         for slot in self.soma_slots.values():
             getattr(self, slot.attribute)
-        self._machines = [getattr(self, m.attribute) for m in self.soma_machines.values()]
-        for child in self._children:
-            child._bind()
+        self.soma_bound = [getattr(self, m.attribute) for m in self.soma_machines.values()]
+        for child in self.soma_interior:
+            child.soma_bind()
 
-    def _handler(self, name: str) -> Handler | None:
+    def soma_find(self, name: str) -> Handler | None:
+        """The handler of that name."""
         info = self.soma_handlers.get(name)
         return None if info is None else (info, getattr(self, info.method))
 
@@ -147,32 +158,35 @@ class Cell:
 
     def emit(self, name: str, *args: Value) -> None:
         """Calls `name` in every other cell that has it, in source order (core §3.8)."""
-        for info, method in self._announce(name, args):
+        for info, method in self._soma_announce(name, args):
             _check_arity(info, args)
             method(*args)
 
     async def emit_async(self, name: str, *args: Value) -> None:
         """The same when a receiver may wait."""
-        for info, method in self._announce(name, args):
+        for info, method in self._soma_announce(name, args):
             _check_arity(info, args)
             result = method(*args)
             if info.is_async:
                 await result
 
-    def _announce(self, name: str, args: tuple[Value, ...]) -> list[Handler]:
+    def _soma_announce(self, name: str, args: tuple[Value, ...]) -> list[Handler]:
         CURRENT.get().events.append(Event(name, args))
-        receivers = self._receivers.get(name)
+        receivers = self._soma_receivers.get(name)
         if receivers is None:
-            others = (cell for cell in self._peers() if cell is not self)
-            receivers = [found for cell in others if (found := cell._handler(name))]
-            self._receivers[name] = receivers
+            others = (cell for cell in self.soma_peers() if cell is not self)
+            receivers = [found for cell in others if (found := cell.soma_find(name))]
+            self._soma_receivers[name] = receivers
         if self.app.signal_log is not None:
-            awaiters = sum(name in cell.soma_awaits for cell in self._peers() if cell is not self)
+            awaiters = sum(
+                name in cell.soma_awaits for cell in self.soma_peers() if cell is not self
+            )
             self.app.signal_log.append((name, len(receivers), awaiters))
         return receivers
 
-    def _peers(self) -> tuple[Cell, ...]:
-        return self.app.top_level if self._parent is None else self._parent._children
+    def soma_peers(self) -> tuple[Cell, ...]:
+        """The cells that signals of this one go to, itself among them."""
+        return self.app.top_level if self._soma_parent is None else self._soma_parent.soma_interior
 
     def publish(self, stream: Value, data: Value) -> None:
         """Pushes an event under a computed name to the event feeds only (builtins §16)."""
@@ -201,38 +215,38 @@ class Cell:
 
     def transition(self, instance: Value, to: Value) -> Value:
         """Moves an instance: `{"id", "from", "to"}`. Raises SomaError when refused (§2.3)."""
-        return self._machine_with(to).transition(instance, to)
+        return self._soma_machine_with(to).transition(instance, to)
 
     async def transition_async(self, instance: Value, to: Value) -> Value:
-        return await self._machine_with(to).transition_async(instance, to)
+        return await self._soma_machine_with(to).transition_async(instance, to)
 
     def get_status(self, instance: Value) -> str:
         """The current state of an instance."""
-        return self._machine().status(instance)
+        return self._soma_machine().status(instance)
 
     async def get_status_async(self, instance: Value) -> str:
-        return self._machine().status(instance)
+        return self._soma_machine().status(instance)
 
     def valid_transitions(self, instance: Value) -> list[Value]:
         """Targets from the current state; empty when the program has no machine."""
-        machines = self._machines or self.app.only_machine
+        machines = self.soma_bound or self.app.only_machine
         return machines[0].targets(instance) if machines else []
 
     async def valid_transitions_async(self, instance: Value) -> list[Value]:
         return self.valid_transitions(instance)
 
-    def _machine(self) -> Machine:
-        machines = self._machines or self.app.only_machine
+    def _soma_machine(self) -> Machine:
+        machines = self.soma_bound or self.app.only_machine
         if not machines:
             raise type_error("no state machine found")
         return machines[0]
 
-    def _machine_with(self, to: Value) -> Machine:
-        if len(self._machines) < 2:
-            return self._machine()
+    def _soma_machine_with(self, to: Value) -> Machine:
+        if len(self.soma_bound) < 2:
+            return self._soma_machine()
         target = text(to)
-        with_target = (m for m in self._machines if target in m.decl.states)
-        return next(with_target, self._machines[0])
+        with_target = (m for m in self.soma_bound if target in m.decl.states)
+        return next(with_target, self.soma_bound[0])
 
     # --- identity --------------------------------------------------------------------------------
 
@@ -249,6 +263,10 @@ class Cell:
 
     async def next_id_async(self) -> int:
         return self.next_id()
+
+
+CELL_ATTRIBUTES = frozenset({*dir(Cell), *Cell.__annotations__})
+"""Names that parts of a generated cell must not have."""
 
 
 def _check_arity(info: HandlerInfo, args: tuple[Value, ...]) -> None:

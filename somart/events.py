@@ -31,7 +31,7 @@ class Event:
 
 
 class Subscription:
-    """An async iterator of events. It ends when it is closed or, `dropped`, when it was too slow."""
+    """An async iterator of events; ends when closed or, `dropped`, when it was too slow."""
 
     def __init__(self, names: frozenset[str] | None, queue: int) -> None:
         import trio

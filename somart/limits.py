@@ -26,5 +26,5 @@ LOCK_WAIT_MS = 2_000
 SWEEP_SECONDS = 30.0
 """Pause between two sweeps of expired entries; reads never see them in any case."""
 
-SEED_SAMPLES_MAX = 1_000_000
-"""Samples of one property test."""
+PROPERTY_SAMPLES = 1_000_000
+"""Samples of one property test: a mistyped count must not run for days."""

@@ -89,11 +89,11 @@ is the parent's `soma_runtime` (a tuple of `RuntimeEntry`, `None` when there is 
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -255,13 +255,11 @@ class SourceMap:
 
     def find(self, filename: str, line: int) -> tuple[str, int, int] | None:
         """The cell file, line and column behind a line of a Python file, if it is known."""
-        path = PurePath(filename)
-        if self.root and str(path.parent) != str(PurePath(self.root)):
+        folder, name = os.path.split(filename)
+        rows = self.lines.get(name)
+        if not rows or (self.root and folder != self.root.rstrip("/\\")):
             return None
-        rows = self.lines.get(path.name)
-        if not rows:
-            return None
-        index = bisect_right([row[0] for row in rows], line) - 1
+        index = bisect_right(rows, line, key=lambda row: row[0]) - 1
         return rows[index][1:] if index >= 0 else None
 
     def source_line(self, file: str, line: int) -> str:

@@ -128,7 +128,7 @@ class Database:
     def load(self, table: Table) -> Iterator[tuple[Key, Entry]]:
         """All entries of a table, in order of first insertion."""
         sql = f'SELECT key, value, type, written, expires FROM "{self._sql[table.name]}" '
-        rows = _guarded(
+        rows: list[tuple[Any, ...]] = _guarded(
             lambda: self._connection.execute(sql + "ORDER BY rowid").fetchall(),
             f"cannot read '{self.path}'",
         )

@@ -150,12 +150,12 @@ def _decode(tag: str, stored: str) -> Value:
 
 def _revive(found: dict[str, Any]) -> Value:
     if _MAP in found:
-        return {key: value for key, value in found[_MAP]}
+        return dict(found[_MAP])
     if _VARIANT not in found:
         return found
     kind, fields = found["__kind__"], found["__fields__"]
     items = tuple(fields) if kind == "tuple" else None
-    named = {name: value for name, value in fields} if kind == "struct" else None
+    named = dict(fields) if kind == "struct" else None
     return Variant(found[_VARIANT], found["__name__"], items, named)
 
 

@@ -283,42 +283,42 @@ class SharedSlot:
     """The same operations as coroutines, for slots that other nodes may hold."""
 
     def __init__(self, decl: SlotDecl[Any], cell: Cell) -> None:
-        self._slot = Slot(decl, cell)
+        self.local = Slot(decl, cell)
         self.name = decl.name
-        self.rules = self._slot.rules
+        self.rules = self.local.rules
 
     async def get(self, key: Value) -> Value:
-        return self._slot.get(key)
+        return self.local.get(key)
 
     async def has(self, key: Value) -> bool:
-        return self._slot.has(key)
+        return self.local.has(key)
 
     async def len(self) -> int:
-        return self._slot.len()
+        return self.local.len()
 
     async def keys(self) -> Keys:
-        return self._slot.keys()
+        return self.local.keys()
 
     async def values(self) -> Values:
-        return self._slot.values()
+        return self.local.values()
 
     async def list(self) -> Values:
-        return self._slot.list()
+        return self.local.list()
 
     async def as_map(self) -> dict[str, Any]:
-        return self._slot.as_map()
+        return self.local.as_map()
 
     async def backend(self) -> str:
-        return self._slot.backend()
+        return self.local.backend()
 
     async def set(self, key: Value, value: Value) -> None:
-        self._slot.set(key, value)
+        self.local.set(key, value)
 
     async def delete(self, key: Value) -> bool:
-        return self._slot.delete(key)
+        return self.local.delete(key)
 
     async def append(self, value: Value) -> None:
-        self._slot.append(value)
+        self.local.append(value)
 
 
 class SlotDecl(Generic[S]):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from gauge_program import PROGRAM
+
 from somart import App, ProgramSpec, StandaloneEngine
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from somart import App, SomaError
 
 Start = Callable[..., App]
@@ -20,7 +21,7 @@ def test_a_call_is_durable_when_it_returns(start: Start) -> None:
 
 def test_an_error_undoes_writes_transitions_ids_and_what_receivers_wrote(start: Start) -> None:
     app = start()
-    with pytest.raises(SomaError, match="^require failed: no: constraint violated$"):
+    with pytest.raises(SomaError, match=r"^require failed: no: constraint violated$"):
         app.call("Gauge", "feed_and_fail", ["t1", 4])
     assert app.call("Gauge", "get", ["t1"]) is None
     assert app.call("Gauge", "status", ["t1"]) == ["dark", ["lit", "broken"]]
