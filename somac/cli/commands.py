@@ -91,10 +91,10 @@ def test(file: File) -> None:
     add_help_option=False,
 )
 def serve(context: typer.Context) -> None:
-    """Serve a program over HTTP: serve FILE [-p PORT] [--host H] [--data DIR] …"""
-    from .serving import serve_program
+    """Serve a program over HTTP (serve FILE --help lists the options)."""
+    from .serving import serve as start
 
-    _done(serve_program(list(context.args)))
+    _done(start(context.args))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from .pipeline import read
 from .terminal import report, report_diagnostics, say
@@ -54,4 +55,21 @@ def explain_code(code: str) -> int:
         if example:
             body = "\n".join(f"    {line}".rstrip() for line in example.strip("\n").split("\n"))
             say(f"\n{title}:\n\n{body}")
+    return 0
+
+
+def show_tokens(path: str) -> int:
+    """`soma tokens FILE`: one token per line with its place and kind; for debugging."""
+    from ..frontend.lexer import scan
+    from ..frontend.load import read_source
+    from ..frontend.source import Source
+
+    try:
+        source = Source(path, read_source(Path(path)))
+    except OSError as error:
+        report(f"cannot read '{path}': {error.strerror}")
+        return 1
+    for token in scan(source.text).tokens:
+        line, column = source.position(token.start)
+        say(f"{line}:{column} {token.kind} {source.text[token.start : token.end]}")
     return 0
