@@ -102,7 +102,7 @@ class _Parser:
                 continue
             end = self.one(rule, tokens[index].start)
             if end is None:
-                stop = self.next_item(index + 1)
+                stop = self.item_end(index)
                 self.recover(rule, index, stop)
                 index = stop
             else:
@@ -161,6 +161,14 @@ class _Parser:
             if start >= index:
                 return start
         return len(self.scan.tokens)
+
+    def item_end(self, index: int) -> int:
+        """The index of the first token behind a broken item: behind its braces if they match."""
+        stop = self.next_item(index + 1)
+        for i in range(index, stop):
+            if self.scan.word(i) == "{":
+                return min(self.brackets.partner.get(i, stop) + 1, stop)
+        return stop
 
     # --- recovery ----------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import limits
 from ..lexer import Problem
 from ..source import Source, Span
 from .grammar import Tree
@@ -80,6 +81,13 @@ class BaseBuilder:
     def reject(self, code: str, message: str, tree: Tree, hint: str | None = None) -> Rejected:
         span = self.span(tree)
         return Rejected(Problem(code, message, span.start, span.end, hint))
+
+    def enter(self, tree: Tree) -> None:
+        """Count one more level of nesting; the caller takes it off when it is done."""
+        self.depth += 1
+        if self.depth > limits.NESTING:
+            message = f"nested too deeply: more than {limits.NESTING} levels"
+            raise self.reject("E020", message, tree)
 
     def only(self, tree: Tree) -> Any:
         """The node of a rule that is a choice: that of its only child."""

@@ -24,10 +24,7 @@ class ExpressionBuilder(LiteralBuilder):
     # --- operators ---------------------------------------------------------------------------
 
     def visit_expr(self, tree: Tree) -> n.Expr:
-        self.depth += 1
-        if self.depth > limits.EXPRESSION_DEPTH:
-            message = f"nested too deeply: more than {limits.EXPRESSION_DEPTH} expressions"
-            raise self.reject("E020", message, tree)
+        self.enter(tree)
         operands, operators = self._flat(tree)
         self.depth -= 1
         if not operators:

@@ -49,7 +49,6 @@ _WORDS = {
 _SIGNS = {
     "[": "there is no indexing: use nth(xs, i) or m.get(k)",
     "=": "only a plain variable can be assigned; a comparison is `==`",
-    "%": "a `%` glued to a number is a percentage: write `7 % 3`",
     "=>": "a lambda has exactly one parameter, without parentheses: `x => …`",
     ":": "there are no map literals: use map(k, v, …)",
 }
@@ -75,6 +74,12 @@ def hint_for(rule: str, scan: Scan, index: int) -> str | None:
         return "`return` needs a value: `return ()`"
     if rule == "BLOCK_END" and index and (near := _closest(scan.word(index - 1), _STATEMENTS)):
         return near
+    if index and scan.tokens[index - 1].kind == "percent":
+        return "a `%` glued to a number is a percentage: write `7 % 3`"
+    if word == "," and "=>" in (scan.word(i) for i in range(index, index + 6)):
+        return _SIGNS["=>"]
+    if word == "{" and rule == "expr":
+        return "there are no map literals: use map(k, v, …)"
     return _WORDS.get(word) or _SIGNS.get(word)
 
 

@@ -81,12 +81,21 @@ class Brackets:
                     stack.clear()  # an item at the margin: braces before it were left open
                 if not stack:
                     self.item_starts.append(i)
-            if text in CLOSERS and stack and self.words[stack[-1]] == CLOSERS[text]:
-                opener = stack.pop()
-                self.partner[opener], self.partner[i] = i, opener
+            if text in CLOSERS:
+                self._close(stack, i, text)
             self.parent.append(stack[-1] if stack else -1)
             if text in OPENERS:
                 stack.append(i)
+
+    def _close(self, stack: list[int], i: int, text: str) -> None:
+        """Close a bracket; a brace also closes what was left open inside its pair."""
+        wanted = CLOSERS[text]
+        if text == "}" and any(self.words[o] == "{" for o in stack):
+            while self.words[stack[-1]] != "{":
+                stack.pop()
+        if stack and self.words[stack[-1]] == wanted:
+            opener = stack.pop()
+            self.partner[opener], self.partner[i] = i, opener
 
     def _starts_item(self, i: int, text: str) -> bool:
         return text in ("cell", "protocol") and (i == 0 or self.words[i - 1] not in (".", "::"))
@@ -131,7 +140,7 @@ class Brackets:
         words, end = self.words, index
         while end < stop:
             if words[end] in OPENERS:
-                end = self.partner.get(end, stop - 1)
+                end = self.partner.get(end, end)
             end += 1
             if end >= stop or words[end] in CLOSERS:
                 break

@@ -79,7 +79,9 @@ class Builder(StatementBuilder):
     def visit_type(self, tree: Tree) -> n.TypeRef:
         names = [t for t in kids(tree) if t.expr.name == "name"]
         args = [t for t in kids(tree) if t.expr.name == "type_args"]
+        self.enter(tree)
         items = self.all(kids(args[0])) if args else ()
+        self.depth -= 1
         return n.TypeRef(".".join(word(t) for t in names), items, span=self.span(tree))
 
     def visit_memory(self, tree: Tree) -> n.Memory:
