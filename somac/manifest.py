@@ -13,15 +13,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .frontend.diagnostics import Diagnostic, Severity
 from .frontend.source import Source, Span
 
 FILE_NAME = "soma.toml"
 SIZE_MAX = 1024 * 1024  # bytes; a manifest is written by hand
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +266,7 @@ class _Reader:
         return value if self._is(value, dict, section, None, "a table") else {}
 
     def _getter(self, section: str, table: dict[str, Any]) -> Callable[..., Any]:
-        def get(key: str, kind: type[T], words: str, default: T) -> T:
+        def get(key: str, kind: type, words: str, default: Any) -> Any:
             value = table.get(key, default)
             if key in table and not self._is(value, kind, section, key, words):
                 return default

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from functools import cache
 
 from .nodes import Node
 
@@ -18,9 +17,18 @@ _PLAIN = frozenset({"str", "int", "float", "bool", "None", "tuple", "Span"})
 _WORD = re.compile(r"\w+")
 
 
-@cache
+_CHILD_FIELDS: dict[type[Node], tuple[str, ...]] = {}
+
+
 def child_fields(kind: type[Node]) -> tuple[str, ...]:
     """The fields of a node class that can hold nodes, in source order."""
+    known = _CHILD_FIELDS.get(kind)
+    if known is None:
+        known = _CHILD_FIELDS[kind] = _find_child_fields(kind)
+    return known
+
+
+def _find_child_fields(kind: type[Node]) -> tuple[str, ...]:
     return tuple(
         f.name
         for f in fields(kind)

@@ -1,0 +1,169 @@
+"""Advice that the reference does not list (codes `A…`): on stderr, outside the tally."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ..frontend import nodes as n
+from ..frontend.builtins import BUILTINS
+from ..frontend.diagnostics import Diagnostic
+from ..frontend.names import nearest
+from ..frontend.program import sections
+from .calls import Names
+from .context import Context, advice
+from .scopes import Body, bodies
+from .sumtypes import states
+from .targets import calls, literal_targets
+
+
+def advise(context: Context) -> Iterator[Diagnostic]:
+    """All advice: about cells first, then about bodies in order."""
+    for cell in context.program.all_cells:
+        yield from _handlers(cell)
+    machines = [m for c in context.program.all_cells for m in sections(c, n.Machine)]
+    known = {state for machine in machines for state in states(machine)}
+    families: set[str] = set()
+    for body in bodies(context):
+        nodes = context.nodes(body.root)
+        yield from _families(nodes, families)
+        yield from _holes(context, body, nodes)
+        if body.invariant:
+            yield from _invariant(context, body)
+        if not body.native:
+            yield from _divisions(nodes)
+        yield from _patterns(context, nodes)
+        if known:
+            yield from _targets(nodes, known)
+
+
+def _handlers(cell: n.Cell) -> Iterator[Diagnostic]:
+    written = sections(cell, n.Handler)
+    counts = Counter(h.name for h in written)
+    seen: Counter[str] = Counter()
+    for handler in written:
+        seen[handler.name] += 1
+        if seen[handler.name] == 2 and counts[handler.name] > 1:
+            yield advice(
+                "A309",
+                f"duplicate handler '{handler.name}' in cell '{cell.name}' (last definition wins)",
+                handler,
+                f"rename or remove one `on {handler.name}` of cell '{cell.name}'",
+            )
+        info = BUILTINS.get(handler.name)
+        if info and not info.lambda_only and len(handler.params) >= info.min_args:
+            yield advice(
+                "A304",
+                f"handler '{handler.name}' of cell '{cell.name}' has the name of a builtin:"
+                " calls in Soma code reach the builtin",
+                handler,
+                f"rename `on {handler.name}`, or reach it by"
+                f' delegate("{cell.name}", "{handler.name}", …)',
+            )
+
+
+def _families(nodes: tuple[n.Node, ...], families: set[str]) -> Iterator[Diagnostic]:
+    for name, _, node in calls(nodes):
+        info = BUILTINS.get(name)
+        if info is not None and not info.supported and name not in families:
+            families.add(name)
+            yield advice(
+                "A305",
+                f"'{name}' belongs to the family of {info.family}, which this version does not"
+                " carry out: a call is a run-time error",
+                node,
+                f"do without `{name}`, or catch the error: `try {{ {name}(…) }}`",
+            )
+
+
+def _holes(context: Context, body: Body, nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
+    for node in nodes:
+        if not isinstance(node, n.Hole):
+            continue
+        if node.expr is None:
+            if node.error is not None and node.text.strip():
+                yield advice(
+                    "A302",
+                    f"'{{{node.text}}}' is no expression ({node.error}): it stays literal text",
+                    node,
+                    "write an expression between the braces, or leave it as text",
+                )
+            continue
+        found = next(_unknown(context, body, node.expr), None)
+        if found is not None:
+            yield advice(
+                "A301",
+                f"'{{{node.text}}}' stays literal text: {found.message}",
+                node,
+                "bind the name before this string, or leave it for `render`",
+                found.hint,
+            )
+
+
+def _unknown(context: Context, body: Body, node: n.Node) -> Iterator[Diagnostic]:
+    names = Names(context, body)
+    return (d for d in names.judge(node, None) if d.code in ("E201", "E202"))
+
+
+def _invariant(context: Context, body: Body) -> Iterator[Diagnostic]:
+    for found in _unknown(context, body, body.root):
+        yield advice(
+            "A307",
+            f"invariant of cell '{body.cell.name}' cannot be evaluated: {found.message}",
+            body.root,
+            f"use the slots of cell '{body.cell.name}', `_slot_len`, `_slot_name` or `_key`",
+            found.hint,
+        )
+
+
+def _divisions(nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
+    for node in nodes:
+        if isinstance(node, n.Assign) and _divides(node):
+            yield advice(
+                "A303",
+                f"'{node.name} {node.op} …' truncates when both sides are Int,"
+                " unlike '/' elsewhere",
+                node,
+                f"write `{node.name} = idiv({node.name}, …)` when whole numbers are meant",
+            )
+
+
+def _divides(node: n.Assign) -> bool:
+    if node.op == "/=":
+        return not isinstance(node.value, n.Float)
+    value = node.value
+    return (
+        node.op == "="
+        and isinstance(value, n.Binary)
+        and value.op == "/"
+        and isinstance(value.left, n.Name)
+        and value.left.name == node.name
+        and not isinstance(value.right, n.Float)
+    )
+
+
+def _patterns(context: Context, nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
+    variants = context.program.variants
+    for node in nodes:
+        if isinstance(node, n.VariantPattern) and node.name not in variants:
+            near = nearest(node.name, variants)
+            yield advice(
+                "A308",
+                f"pattern '{node.name}' matches nothing: no `cell type` declares this variant",
+                node,
+                f"write `{near}`" if near else f"declare variant '{node.name}' in a `cell type`",
+                f"did you mean '{near}'?" if near else None,
+            )
+
+
+def _targets(nodes: tuple[n.Node, ...], known: set[str]) -> Iterator[Diagnostic]:
+    for state, node in literal_targets(nodes):
+        if state not in known:
+            near = nearest(state, known)
+            yield advice(
+                "A306",
+                f"no state machine has a state '{state}': this transition is always refused",
+                node,
+                f'write "{near}"' if near else f"add `… -> {state}` to a state machine",
+                f"did you mean '{near}'?" if near else None,
+            )

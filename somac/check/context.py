@@ -1,0 +1,61 @@
+"""What the passes share: the program, the manifest, the property table, and cached walks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..frontend import nodes as n
+from ..frontend.diagnostics import Diagnostic, Severity
+from ..frontend.program import Program
+from ..frontend.walk import walk
+from ..manifest import Manifest
+from .properties import PropertyTable, property_table
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of the checker."""
+
+    program: Program
+    manifest: Manifest
+    _walks: dict[int, tuple[n.Node, ...]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def properties(self) -> PropertyTable:
+        return property_table(self.program)
+
+    @cached_property
+    def checkers(self) -> tuple[n.Cell, ...]:
+        return tuple(c for c in self.program.cells if c.kind == "checker")
+
+    def nodes(self, root: n.Node) -> tuple[n.Node, ...]:
+        """All nodes of a tree; the same tree is walked once."""
+        found = self._walks.get(id(root))
+        if found is None:
+            found = self._walks[id(root)] = tuple(walk(root))
+        return found
+
+
+def error(code: str, kind: str, message: str, node: n.Node, fix: str, **more: str) -> Diagnostic:
+    """A counted error at a node; `more` may hold a hint."""
+    return Diagnostic(code, Severity.ERROR, message, node.span, kind, fix=fix, **more)  # type: ignore[arg-type]
+
+
+def warning(code: str, message: str, node: n.Node, fix: str) -> Diagnostic:
+    """A warning of the reference, counted in the tally."""
+    return Diagnostic(code, Severity.WARNING, message, node.span, fix=fix)
+
+
+def proven(code: str, message: str, node: n.Node, notes: Sequence[str] = ()) -> Diagnostic:
+    """A `✓ …` note, which the tally leaves out."""
+    fix = "nothing to do: this is proven"
+    return Diagnostic(
+        code, Severity.NOTE, message, node.span, fix=fix, notes=tuple(notes), counted=False
+    )
+
+
+def advice(code: str, message: str, node: n.Node, fix: str, hint: str | None = None) -> Diagnostic:
+    """Advice of ours, outside the tally (codes `A…`)."""
+    return Diagnostic(code, Severity.WARNING, message, node.span, fix=fix, hint=hint, counted=False)

@@ -1,0 +1,65 @@
+"""The bodies of a program in which names are looked up, with the names that each binds.
+
+A name counts as known in a body when it is bound anywhere in it: whether every path to a use binds
+it is for the run to find out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..frontend import nodes as n
+from ..frontend.program import sections, slots_of
+from .context import Context
+
+GUARD_NAMES = frozenset({"_id", "_from", "_to"})
+INVARIANT_NAMES = frozenset({"_slot_len", "_slot_name", "_key"})
+
+
+@dataclass(frozen=True)
+class Body:
+    """One body: where it stands, what it binds, and whether it is a `[native]` handler's."""
+
+    cell: n.Cell
+    root: n.Node
+    bound: frozenset[str]
+    native: bool = False
+    invariant: bool = False
+
+
+def bodies(context: Context) -> Iterator[Body]:
+    """All bodies of the program's cells; the assertions of test cells are not among them."""
+    slot_names = frozenset(s for cell in context.program.all_cells for s in slots_of(cell))
+    for cell in context.program.all_cells:
+        for handler in sections(cell, n.Handler):
+            params = frozenset(p.name for p in handler.params)
+            bound = params | _binders(context.nodes(handler))
+            yield Body(cell, handler, bound, "native" in handler.annotations)
+        for timer in (*sections(cell, n.Every), *sections(cell, n.After)):
+            yield Body(cell, timer, _binders(context.nodes(timer)))
+        for machine in sections(cell, n.Machine):
+            for arrow in machine.transitions:
+                for part in (arrow.guard, arrow.effect):
+                    if part is not None:
+                        names = GUARD_NAMES | slot_names | _binders(context.nodes(part))
+                        yield Body(cell, part, names)
+        for memory in sections(cell, n.Memory):
+            for rule in memory.invariants:
+                names = INVARIANT_NAMES | slot_names | _binders(context.nodes(rule))
+                yield Body(cell, rule, names, invariant=True)
+
+
+def _binders(nodes: tuple[n.Node, ...]) -> frozenset[str]:
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, (n.Let, n.For, n.Binding)):
+            found.add(node.name)
+        elif isinstance(node, n.Assign):
+            if node.op == "=":
+                found.add(node.name)
+        elif isinstance(node, n.Lambda):
+            found.add(node.param)
+        elif isinstance(node, n.PrefixPattern):
+            found.add(node.rest)
+    return frozenset(found)
