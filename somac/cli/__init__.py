@@ -11,10 +11,16 @@ import sys
 
 def main() -> None:
     """The entry of the console scripts. Does not return."""
-    from .process import leave, prepare_streams
+    from .process import explain_failure, leave, prepare_streams
 
     prepare_streams()
-    leave(run_command(sys.argv[1:]))
+    try:
+        code = run_command(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        code = explain_failure(error)
+    leave(code)
 
 
 def run_command(argv: list[str]) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from ..frontend.diagnostics import Diagnostic, Severity
 from .cache import Outcome, cached_outcome, remember
+from .process import with_deep_stack
 from .terminal import coloured
 
 
@@ -15,8 +17,17 @@ def check_program(path: str, as_json: bool = False) -> int:
     form = f"{'json' if as_json else 'text'}{' colour' if coloured() else ''}"
     outcome = cached_outcome(path, form)
     if outcome is None:
-        outcome, sources = check_outcome(path, as_json)
-        remember(path, form, sources, outcome)
+        return with_deep_stack(partial(_check_anew, path, as_json, form))
+    return _show(outcome)
+
+
+def _check_anew(path: str, as_json: bool, form: str) -> int:
+    outcome, sources = check_outcome(path, as_json)
+    remember(path, form, sources, outcome)
+    return _show(outcome)
+
+
+def _show(outcome: Outcome) -> int:
     sys.stdout.write(outcome.stdout)
     sys.stdout.flush()
     sys.stderr.write(outcome.stderr)

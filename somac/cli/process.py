@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -78,6 +78,17 @@ def _failed(error: BaseException) -> int:
     raise error
 
 
-def restore_signals() -> None:
-    """SIGINT interrupts even when a parent shell started us in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def explain_failure(error: Exception) -> int:
+    """A fault of ours, not of the program: one line, or all of it when SOMA_TRACEBACK is set."""
+    if isinstance(error, BrokenPipeError):
+        sys.stdout = io.StringIO()
+        return BROKEN_PIPE
+    if "SOMA_TRACEBACK" in os.environ:
+        traceback.print_exception(error)
+    kind = type(error).__name__
+    print(
+        f"error: internal error, please report it: {kind}: {error}\n"
+        "  (SOMA_TRACEBACK=1 shows where it happened)",
+        file=sys.stderr,
+    )
+    return 1
