@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..std.higher_order import filter_ as filter
 from ..std.higher_order import map_ as map
 from ..std.higher_order import reduce
+from ..std.higher_order import reduce as fold
 from .bits import (
     band,
     bit_clr,
@@ -119,6 +120,7 @@ __all__ = [
     "float_div",
     "float_mod",
     "floor",
+    "fold",
     "gcd",
     "hashmap",
     "hm_get",
