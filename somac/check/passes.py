@@ -9,6 +9,7 @@ from ..frontend.diagnostics import Diagnostic
 from ..frontend.program import Program, sections
 from ..manifest import Manifest
 from .advice import advise
+from .budget import check_budget
 from .calls import check_names
 from .context import Context
 from .cost import check_cost, check_models
@@ -51,6 +52,7 @@ CELL_PASSES: tuple[CellPass, ...] = (
     check_custom,
     check_scale,
     check_agent,
+    check_budget,
 )
 
 PROGRAM_PASSES: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
