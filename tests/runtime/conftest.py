@@ -6,19 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gauge_program import PROGRAM
+from gauge_program import PROGRAM, Clock
 
 from somart import App, ProgramSpec, StandaloneEngine
-
-
-class Clock:
-    """Milliseconds that pass only when told."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture

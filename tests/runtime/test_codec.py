@@ -42,6 +42,7 @@ def shape(value: Any) -> Any:
     return (type(value).__name__, repr(value))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(values)
 def test_stored_values_come_back_equal(value: Any) -> None:

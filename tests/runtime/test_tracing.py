@@ -41,10 +41,9 @@ def test_the_innermost_generated_frame_counts(source_map: SourceMap) -> None:
 
 
 def test_the_place_of_a_cause_is_more_exact(source_map: SourceMap) -> None:
-    try:
-        raise type_error("delegate error: …") from caught()
-    except Exception as error:
-        assert locate(error, source_map) == Location("a.cell", 2, 5, "    fail()")
+    outer = type_error("delegate error: …")
+    outer.__cause__ = caught()
+    assert locate(outer, source_map) == Location("a.cell", 2, 5, "    fail()")
 
 
 def test_files_of_other_folders_do_not_count(source_map: SourceMap) -> None:
