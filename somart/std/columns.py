@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..ops import add
 from ..values.kinds import Value
 from ..values.numbers import parse_float, parse_int
 
@@ -57,5 +58,5 @@ def total(values: list[Value]) -> int | float:
     """The sum in order; Int if all numbers are Ints, what is no number adds nothing."""
     result: int | float = 0
     for v in values:
-        result += number(v) or 0
+        result = add(result, number(v) or 0)
     return result

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import type_error
+from ..ops import div, trunc_div
 from ..values.kinds import Value
 from ..values.numbers import as_float
 from ..values.text import text
@@ -126,10 +127,7 @@ def _aggregate(function: str, values: list[Value]) -> Value:
 def _mean(values: list[Value]) -> int | float:
     """The average; of Ints it is an Int, truncated, as programs expect of `agg`."""
     sum_ = total(values)
-    if type(sum_) is int:
-        quotient = abs(sum_) // len(values)
-        return quotient if sum_ >= 0 else -quotient
-    return sum_ / len(values)
+    return trunc_div(sum_, len(values)) if type(sum_) is int else sum_ / len(values)
 
 
 def sum_by(*args: Value) -> int | float:
@@ -146,8 +144,8 @@ def avg_by(*args: Value) -> int | float | None:
     rows, field = args[0], text(args[1])
     if type(rows) is not list or not rows:
         return None
-    mean = float(total([cell(r, field) for r in rows]) / len(rows))
-    return int(mean) if mean.is_integer() else mean
+    mean = div(total([cell(r, field) for r in rows]), len(rows))
+    return int(mean) if type(mean) is float and mean.is_integer() else mean
 
 
 def min_by(*args: Value) -> Row:

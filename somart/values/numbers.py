@@ -31,7 +31,7 @@ def int_to_float(n: int) -> float:
         return float(n)
     excess = abs(n).bit_length() - 53
     if excess > 971:  # past the largest double
-        return math.copysign(math.inf, n)
+        return math.inf if n > 0 else -math.inf
     magnitude = float((abs(n) >> excess) << excess)
     return magnitude if n > 0 else -magnitude
 
