@@ -1,0 +1,172 @@
+"""The diagnostics on names, calls, `[native]` handlers and the manifest, and the advice."""
+
+from __future__ import annotations
+
+from ..frontend.codes import CodeInfo
+
+CODES: tuple[CodeInfo, ...] = (
+    CodeInfo(
+        "E201",
+        "Undefined variable",
+        "A name is bound nowhere in the handler: it is no parameter, no `let`, no loop or pattern"
+        " variable and no unit variant. Cells, slots, handlers and builtins are no values.",
+        "cell A { on f(total: Int) { totl + 1 } }",
+        "cell A { on f(total: Int) { total + 1 } }",
+    ),
+    CodeInfo(
+        "E202",
+        "Undefined function",
+        "A call names neither a builtin nor a handler of any cell nor a variable.",
+        "cell A { on f(xs: List) { lenght(xs) } }",
+        "cell A { on f(xs: List) { len(xs) } }",
+    ),
+    CodeInfo(
+        "E203",
+        "Wrong number of arguments",
+        "A handler or an operation of a slot is called with another number of arguments than it"
+        " takes. There are no default values.",
+        "cell A { on add(a: Int, b: Int) { a + b } on f() { add(1) } }",
+        "cell A { on add(a: Int, b: Int) { a + b } on f() { add(1, 2) } }",
+    ),
+    CodeInfo(
+        "E204",
+        "Unknown operation of a slot",
+        "Slots know `get set delete has append len keys values list backend` and their other"
+        " names; nothing else.",
+        'cell A { memory { s: Map<String, Int> } on f() { s.gett("a") } }',
+        'cell A { memory { s: Map<String, Int> } on f() { s.get("a") } }',
+    ),
+    CodeInfo(
+        "E205",
+        "A variant is built wrongly",
+        "A variant with payload needs exactly its payload: `B(1, 2)` for a tuple, `C { x: 1 }` with"
+        " all fields for a struct.",
+        "cell type T { variants { None_ Some(Int) } } cell A { on f() { Some(1, 2) } }",
+        "cell type T { variants { None_ Some(Int) } } cell A { on f() { Some(1) } }",
+    ),
+    CodeInfo(
+        "E206",
+        "The right of a pipe is no call",
+        "A pipe hands its left side to a function: the right side is `name` or `name(…)`.",
+        "cell A { on f(x: Int) { x |> (y => y + 1) } }",
+        "cell A { on inc(y: Int) { y + 1 } on f(x: Int) { x |> inc } }",
+    ),
+    CodeInfo(
+        "E207",
+        "Delegating to nobody",
+        'delegate("Cell", "handler", …) names a cell or a handler that the program does not have.',
+        'cell A { on f() { delegate("B", "go") } } cell B { on run() { 1 } }',
+        'cell A { on f() { delegate("B", "run") } } cell B { on run() { 1 } }',
+    ),
+    CodeInfo(
+        "E210",
+        "Outside of a loop",
+        "`break` and `continue` act on the innermost loop, and there is none.",
+        "cell A { on f() { break } }",
+        "cell A { on f() { while true { break } } }",
+    ),
+    CodeInfo(
+        "E220",
+        "A native handler does more than numbers",
+        "A handler marked [native] may use arithmetic, comparisons, logic, variables, loops over"
+        " `range`, other native handlers of its cell and the native builtins.",
+        'cell A { on f(n: Int) [native] { print("n") } }',
+        "cell A { on f(n: Int) [native] { n * 2 } }",
+    ),
+    CodeInfo(
+        "E270",
+        "The manifest cannot be read",
+        "soma.toml beside the program is not valid TOML, not UTF-8, too large or not readable.",
+        "",
+        "",
+    ),
+    CodeInfo(
+        "E271",
+        "A value of a wrong type in the manifest",
+        "A key of soma.toml has a value of another type than it needs.",
+        "",
+        "",
+    ),
+    CodeInfo(
+        "W271",
+        "The package has no name",
+        "soma.toml has no `name` under [package]; the name of the source file stands in.",
+        "",
+        "",
+    ),
+    CodeInfo(
+        "W272",
+        "Unknown key in the manifest",
+        "soma.toml has a section or a key that nothing reads.",
+        "",
+        "",
+    ),
+    CodeInfo(
+        "A301",
+        "A hole stays literal text",
+        "A hole in a string uses a name that is unknown where the string stands. The text stays as"
+        " it is, which is what `render` needs, and a misspelt variable does not.",
+        'cell A { on f(name: String) { "Hello {nmae}" } }',
+        'cell A { on f(name: String) { "Hello {name}" } }',
+    ),
+    CodeInfo(
+        "A302",
+        "A hole is no expression",
+        "The text between braces cannot be parsed as an expression. It stays as it is.",
+        'cell A { on f(n: Int) { "{n +}" } }',
+        'cell A { on f(n: Int) { "{n + 1}" } }',
+    ),
+    CodeInfo(
+        "A303",
+        "This division truncates",
+        "In a statement of the shape `x = x / e` with Ints, the quotient is truncated, unlike"
+        " everywhere else, where 7 / 2 is 3.5. `idiv` says what is meant.",
+        "cell A { on f(n: Int) { let x = n x = x / 2 x } }",
+        "cell A { on f(n: Int) { let x = n x = idiv(x, 2) x } }",
+    ),
+    CodeInfo(
+        "A304",
+        "A handler has a builtin's name",
+        "Calls in Soma code reach the builtin; the handler is reached from outside and by"
+        " `delegate` only.",
+        "cell A { on list() { 1 } }",
+        "cell A { on orders() { 1 } }",
+    ),
+    CodeInfo(
+        "A305",
+        "This family of builtins is left out",
+        "Model calls, linear algebra and risk functions parse and check; a call is a run-time error"
+        " that names the family.",
+        'cell A { on f() { think("hello") } }',
+        "cell A { on f() { 1 } }",
+    ),
+    CodeInfo(
+        "A306",
+        "A state that no machine has",
+        "`transition` is called with a literal target that is a state of no machine: it is always"
+        " refused.",
+        'cell A { state m { initial: a a -> b } on f() { transition("x", "c") } }',
+        'cell A { state m { initial: a a -> b } on f() { transition("x", "b") } }',
+    ),
+    CodeInfo(
+        "A307",
+        "An invariant uses an unknown name",
+        "An invariant sees the slots of its cell, `_slot_len`, `_slot_name` and `_key`.",
+        "cell A { memory { s: Map<String, Int> invariant sise <= 3 } }",
+        "cell A { memory { s: Map<String, Int> invariant s.len <= 3 } }",
+    ),
+    CodeInfo(
+        "A308",
+        "A pattern of an unknown variant",
+        "A pattern names a variant that no `cell type` declares; it never matches.",
+        "cell A { on f(v: T) { match v { Redd -> 1 _ -> 2 } } }",
+        "cell type T { variants { Red } } cell A { on f(v: T) { match v { Red -> 1 _ -> 2 } } }",
+    ),
+    CodeInfo(
+        "A309",
+        "Duplicate handler",
+        "A cell defines two handlers of one name: the last one wins.",
+        "cell A { on f() { 1 } on f() { 2 } }",
+        "cell A { on f() { 1 } on g() { 2 } }",
+    ),
+)
