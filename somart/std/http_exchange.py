@@ -39,7 +39,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What came back, filled in by the parser's call-backs."""
+    """What came back, filled in by the parser's call-backs; interim answers (1xx) are forgotten."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -48,10 +48,12 @@ class Answer:
     headers_done: bool = False
     complete: bool = False
 
+    def on_message_begin(self) -> None:
+        self.headers.clear()
+        self.headers_done = self.complete = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self.header_bytes += len(name) + len(value)
-        if self.header_bytes > MAX_HEADERS:
-            raise HTTPFailure("response headers too large")
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -62,6 +64,10 @@ class Answer:
 
     def on_message_complete(self) -> None:
         self.complete = True
+
+    @property
+    def done(self) -> bool:
+        return self.complete and self.status >= 200
 
     @property
     def ends_with_connection(self) -> bool:
@@ -156,7 +162,7 @@ async def _receive(stream: trio.abc.Stream, request: Request) -> Answer:
     answer = Answer()
     parser = httptools.HttpResponseParser(answer)
     limit = request.max_bytes or MAX_BODY
-    while not answer.complete and len(answer.body) <= limit:
+    while not answer.done and len(answer.body) <= limit:
         data = await stream.receive_some(CHUNK)
         if not data:
             if answer.ends_with_connection:
@@ -164,9 +170,8 @@ async def _receive(stream: trio.abc.Stream, request: Request) -> Answer:
             raise HTTPFailure("connection closed before the response was complete")
         parser.feed_data(bytes(data))
         answer.status = parser.get_status_code()
-        if 100 <= answer.status < 200 and answer.complete:  # an interim answer
-            answer = Answer()
-            parser = httptools.HttpResponseParser(answer)
+        if answer.header_bytes > MAX_HEADERS:
+            raise HTTPFailure("response headers too large")
     if len(answer.body) > limit:
         if request.max_bytes is None:
             raise HTTPFailure("response too big")
