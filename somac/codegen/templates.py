@@ -28,6 +28,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(template_folder()),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=True,
         autoescape=False,  # the targets are Python, TOML and Markdown: see the filters
     )
     environment.filters.update(toml=toml_string, docstring=docstring_text, line=one_line)

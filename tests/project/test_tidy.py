@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTION_LINES_MAX = 70
 FUNCTION_LINES_MEDIAN_MAX = 10
 FILE_LINES_MAX = 600
-COLUMNS_MAX = 100
 LONG_FILES = {"somac/frontend/nodes.py": 660}  # a list of records; may only shrink
 
 SHIPPED = sorted([*(ROOT / "somac").rglob("*.py"), *(ROOT / "somart").rglob("*.py")])
@@ -74,16 +73,6 @@ def test_a_file_has_one_subject() -> None:
 def test_no_file_is_called_utils() -> None:
     names = {"utils.py", "util.py", "helpers.py", "misc.py", "common.py"}
     assert not [place(path) for path in SHIPPED if path.name in names]
-
-
-def test_lines_fit_the_width() -> None:
-    wide = [
-        f"{place(path)}:{number}"
-        for path in SHIPPED
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if len(line) > COLUMNS_MAX and "http" not in line
-    ]
-    assert not wide, "\n".join(wide)
 
 
 def calls(path: Path, names: set[str]) -> list[str]:
@@ -154,7 +143,7 @@ def test_nothing_names_a_machine() -> None:
 
 
 def test_tests_never_sleep() -> None:
-    sleeping = re.compile(r"\btime\.sleep\(|trio\.sleep\([1-9]")
+    sleeping = re.compile(r"\btime\.sleep\(")
     tests = [p for p in TRACKED if place(p).startswith("tests/") and p.suffix == ".py"]
     found = [
         place(p) for p in tests if p != Path(__file__) and sleeping.search(p.read_text("utf-8"))
