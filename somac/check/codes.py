@@ -1,4 +1,4 @@
-"""The catalogue of the checker's codes, by code. `E` errors, `W` warnings, `N` notes, `A` advice."""
+"""The checker's codes: `E` errors, `W` warnings, `N` notes, `A` advice outside the tally."""
 
 from __future__ import annotations
 

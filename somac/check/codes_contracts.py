@@ -23,7 +23,8 @@ CODES: tuple[CodeInfo, ...] = (
     CodeInfo(
         "W122",
         "An awaited signal has no handler",
-        "A face awaits a signal that no handler of the cell receives. On a bus it may still arrive.",
+        "A face awaits a signal that no handler of the cell receives. On a bus it may still"
+        " arrive.",
         "cell A { face { await f(x: Int) } }",
         "cell A { face { await f(x: Int) } on f(x: Int) { x } }",
     ),
@@ -124,15 +125,18 @@ CODES: tuple[CodeInfo, ...] = (
         "`state m: T` ties the states of a machine to the variants of a sum type; there is no such"
         " type.",
         "cell A { state m: T { initial: Red Red -> Green } }",
-        "cell type T { variants { Red Green } } cell A { state m: T { initial: Red Red -> Green } }",
+        "cell type T { variants { Red Green } }"
+        " cell A { state m: T { initial: Red Red -> Green } }",
     ),
     CodeInfo(
         "E183",
         "A state outside its type",
         "A machine tied to a sum type uses a state that is no variant of it, or a handler"
         " transitions to one.",
-        "cell type T { variants { Red Green } } cell A { state m: T { initial: Red Red -> Blue } }",
-        "cell type T { variants { Red Green } } cell A { state m: T { initial: Red Red -> Green } }",
+        "cell type T { variants { Red Green } }"
+        " cell A { state m: T { initial: Red Red -> Blue } }",
+        "cell type T { variants { Red Green } }"
+        " cell A { state m: T { initial: Red Red -> Green } }",
     ),
     CodeInfo(
         "E190",
