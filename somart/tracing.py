@@ -49,7 +49,7 @@ def format_error(message: str, location: Location | None = None) -> str:
     blank = " " * len(number)
     return (
         f"error: {message}\n"
-        f"{blank}--> {location.file}:{location.line}:{location.column}\n"
+        f"  --> {location.file}:{location.line}:{location.column}\n"
         f"{blank} |\n"
         f"{number} | {location.text}\n"
         f"{blank} | {' ' * (location.column - 1)}^\n"

@@ -47,7 +47,7 @@ def test_run_reports_an_error_with_its_place(soma, cell) -> None:
     assert done.out == ""
     lines = done.err.splitlines()
     assert lines[0] == "error: division by zero"
-    assert lines[1] == " --> app.cell:3:9"
+    assert lines[1] == "  --> app.cell:3:9"
     assert lines[3] == "3 |         1 / 0"
 
 
@@ -164,7 +164,7 @@ def test_a_syntax_error_ends_every_command(soma, cell) -> None:
         done = soma(*command, path)
         assert (done.out, done.code) == ("", 1), command
         assert done.err.startswith("error: expected ")
-        assert "\n --> app.cell:3:13\n" in done.err
+        assert "\n  --> app.cell:3:13\n" in done.err
 
 
 def test_an_unreadable_file(soma) -> None:
