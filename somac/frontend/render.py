@@ -31,7 +31,8 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
 def to_json(diagnostic: Diagnostic) -> dict[str, object]:
     """A diagnostic for machines. Positions count from 1; without a place they are None."""
     span = diagnostic.span
-    start = end = (None, None)
+    start: tuple[int, int] | tuple[None, None] = (None, None)
+    end = start
     if span is not None:
         start, end = span.source.position(span.start), span.source.position(span.end)
     return {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from ..lexer import HARD_KEYWORDS, Scan
+from ..lexer import HARD_KEYWORDS, OPENERS, Scan
+from .recovery import Brackets
 
 _SECTIONS = [
     "face",
@@ -59,7 +60,7 @@ def hint_for(rule: str, scan: Scan, index: int) -> str | None:
     """A hint for a failed rule at a token, or None."""
     word = scan.word(index)
     if index >= len(scan.tokens):
-        return "a bracket opened earlier is not closed"
+        return _unclosed(scan)
     if rule in _NAME_RULES and word in HARD_KEYWORDS:
         return f"`{word}` is a keyword and cannot be a name"
     if rule in ("CELL_END", "section"):
@@ -80,7 +81,19 @@ def hint_for(rule: str, scan: Scan, index: int) -> str | None:
         return _SIGNS["=>"]
     if word == "{" and rule == "expr":
         return "there are no map literals: use map(k, v, …)"
+    if word == "=" and rule != "BLOCK_END":
+        return None
     return _WORDS.get(word) or _SIGNS.get(word)
+
+
+def _unclosed(scan: Scan) -> str | None:
+    """At the end of the file: which bracket has been left open."""
+    brackets = Brackets(scan)
+    for i in range(len(brackets.words) - 1, -1, -1):
+        if brackets.words[i] in OPENERS and i not in brackets.partner:
+            line = brackets.lines[i] + 1
+            return f"the `{brackets.words[i]}` in line {line} is not closed"
+    return None
 
 
 def _misplaced_use(word: str) -> str | None:
