@@ -1,0 +1,261 @@
+"""Calls and pipes (builtins §1.3 with the mends)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..frontend import nodes as n
+from ..frontend.builtins import HIGHER_ORDER
+from . import kinds as k
+from .access import Access
+from .kinds import INTS
+from .literals import string
+from .lowering import ATOM, Ex
+from .routines import (
+    BuiltinCall,
+    HandlerCall,
+    LocalCall,
+    VariantCall,
+    machine_cell,
+    pipe_parts,
+    slot_target,
+)
+
+_BAD_PIPE = "pipe (|>) right side must be a function call"
+_COUNTS = {
+    "transition": (2, "transition(id, target_state) requires 2 args"),
+    "get_status": (1, "get_status(id) requires 1 arg"),
+    "valid_transitions": (1, "valid_transitions(id) requires 1 arg"),
+    "next_id": (0, ""),
+    "publish": (2, "publish(stream_name, data) requires 2 args"),
+    "delegate": (2, "delegate(cell_name, signal_name, ...args) requires at least 2 args"),
+}
+
+
+class Calls(Access):
+    """What is called, and how its arguments get there."""
+
+    def call(self, node: n.Call) -> Ex:
+        return self.call_of(node, node.name, node.args)
+
+    def pipe(self, node: n.Pipe) -> Ex:
+        parts = pipe_parts(node)
+        if parts is None:
+            return self._odd_pipe(node)
+        self.out.span = node.right.span
+        callee, name, args = parts
+        return self.call_of(callee, name, args, piped=True)
+
+    def _odd_pipe(self, node: n.Pipe) -> Ex:
+        if isinstance(node.right, n.Field):
+            found = slot_target(self.routines, self.routine, node.right.target)
+            if found is not None:
+                return self.slot_operation(found, node.right.name, (node.left,))
+        return self.after(self.operands((node.left,)), self.type_error(_BAD_PIPE))
+
+    def call_of(self, node: n.Node, name: str, args: tuple[n.Expr, ...], piped: bool = False) -> Ex:
+        """A call by name; `node` is the one that carries the name."""
+        target = self.routines.call(self.routine, node, name, args)
+        if isinstance(target, BuiltinCall):
+            if not target.builtin.supported:
+                error = f"unsupported({string(name)}, {string(target.builtin.family)})"
+                return self.after(self.operands(args), self.fail(error))
+            return self.builtin_call(target, name, args)
+        if isinstance(target, HandlerCall):
+            return self.handler_call(target, name, args)
+        if isinstance(target, LocalCall):
+            return self._local_call(target, name, args)
+        if isinstance(target, VariantCall):
+            return self._variant(target, name, args)
+        error = string(name)
+        if target.suggestion is not None and not piped:
+            error += f", {string(target.suggestion)}"
+        return self.after(self.operands(args), self.fail(f"undefined_function({error})"))
+
+    def _local_call(self, target: LocalCall, name: str, args: Sequence[n.Expr]) -> Ex:
+        values = self.operands(args)
+        if len(values) != 1:
+            error = f"wrong_arity({string(name)}, 1, {len(values)})"
+            return self.after(values, self.fail(error))
+        text = f"{self.use('ops')}.call({target.var.py}, {values[0].text}, {string(name)})"
+        return self.awaited(text, self.effects.lambdas_wait)
+
+    def handler_call(self, target: HandlerCall, name: str, args: Sequence[n.Expr]) -> Ex:
+        routine = target.routine
+        values = self.operands(args)
+        if len(values) != len(routine.params):
+            error = f"wrong_arity({string(name)}, {len(routine.params)}, {len(values)})"
+            return self.after(values, self.fail(error))
+        method = self.routines.names.of(routine.cell).handlers[name]
+        listed = ", ".join(v.text for v in values)
+        text = f"{self.cell_path(routine.cell)}.{method}({listed})"
+        kind = routine.result if routine.result == k.UNIT else routine.result or k.ANY
+        return self.awaited(text, routine.is_async, k.ANY if kind == k.UNIT else kind)
+
+    # --- variants and records ---
+
+    def _variant(self, target: VariantCall, name: str, args: Sequence[n.Expr]) -> Ex:
+        decl, values = target.info.decl, self.operands(args)
+        expected = len(decl.types) if decl.shape == "tuple" else 0
+        if decl.shape == "struct":
+            message = f"variant '{name}' takes payload — write a constructor expression"
+            return self.after(values, self.type_error(message))
+        if len(values) != expected:
+            noun = "argument" if expected == 1 else "arguments"
+            message = f"variant '{name}' takes {expected} {noun}, got {len(values)}"
+            return self.after(values, self.type_error(message))
+        head = f"{self.use('Variant')}({string(target.info.type_name)}, {string(name)}"
+        if decl.shape == "unit":
+            return Ex(f"{head})", k.VARIANT)
+        listed = ", ".join(v.text for v in values) + ("," if len(values) == 1 else "")
+        return Ex(f"{head}, ({listed}))", k.VARIANT)
+
+    def record(self, node: n.Record) -> Ex:
+        """A record is a Map that begins with `_type`; a struct variant's name makes a variant."""
+        info = self.routines.program.variants.get(node.name)
+        values = self.operands([value for _, value in node.fields])
+        names = [name for name, _ in node.fields]
+        items = [f"{string(f)}: {v.text}" for f, v in zip(names, values, strict=True)]
+        if info is None or info.decl.shape != "struct":
+            return Ex("{" + ", ".join([f'"_type": {string(node.name)}', *items]) + "}", k.ANY)
+        for name, _ in info.decl.fields:
+            if name not in names:
+                message = f"variant '{node.name}' missing field '{name}'"
+                return self.after(values, self.type_error(message))
+        fields = "{" + ", ".join(items) + "}"
+        head = f"{self.use('Variant')}({string(info.type_name)}, {string(node.name)}"
+        return Ex(f"{head}, fields={fields})", k.VARIANT)
+
+    # --- builtins ---
+
+    def builtin_call(self, target: BuiltinCall, name: str, args: tuple[n.Expr, ...]) -> Ex:
+        if target.builtin.effect == "context":
+            return self._context_call(name, args)
+        if name == "list":
+            return self._list(args)
+        if name == "map" and not self._may_map(args):
+            return self._map_display(args)
+        if name in HIGHER_ORDER:
+            return self._higher_order(target, name, args)
+        values = self.operands(args)
+        if name == "len" and values[0].kind in (k.STRING, k.LIST, k.MAP):
+            return Ex(f"len({values[0].text})", k.NAT)
+        if name == "to_string" and len(values) == 1:
+            return Ex(self.text_of(values[0]), k.STRING)
+        kind = self.kinds.builtin(self.routine, target, name, args)
+        listed = ", ".join(v.text for v in values)
+        return self.awaited(
+            f"{self.use('std')}.{std_name(name)}({listed})",
+            target.builtin.effect == "async",
+            kind,
+        )
+
+    def _list(self, args: tuple[n.Expr, ...]) -> Ex:
+        """`list(xs, a)` appends to a List, unless its first argument is written as one."""
+        values = self.operands(args)
+        listed = ", ".join(v.text for v in values)
+        written = args and (
+            isinstance(args[0], n.ListLit)
+            or (isinstance(args[0], n.Call) and args[0].name == "list")
+        )
+        if len(args) < 2 or written or values[0].kind not in (k.ANY, k.NONE, k.LIST):
+            return Ex(f"[{listed}]", k.LIST)
+        if values[0].kind == k.LIST:
+            return Ex(f"[*{listed}]", k.LIST)
+        return Ex(f"{self.use('std')}.list({listed})", k.LIST)
+
+    def _may_map(self, args: Sequence[n.Expr]) -> bool:
+        """Whether `map(…)` may be the higher-order one, or must fail for an odd count."""
+        if not args or len(args) % 2:
+            return bool(args)
+        if self.kind(args[0]) not in (k.ANY, k.NONE, k.LIST):
+            return False
+        return self.kind(args[1]) in (k.ANY, k.NONE, k.LAMBDA)
+
+    def _map_display(self, args: Sequence[n.Expr]) -> Ex:
+        values = self.operands(args)
+        keys = [self.text_of(v) for v in values[::2]]
+        if len(set(keys)) < len(keys):
+            listed = ", ".join(v.text for v in values)
+            return Ex(f"{self.use('std')}.map({listed})", k.MAP)
+        items = [f"{key}: {v.text}" for key, v in zip(keys, values[1::2], strict=True)]
+        return Ex("{" + ", ".join(items) + "}", k.MAP)
+
+    def _higher_order(self, target: BuiltinCall, name: str, args: tuple[n.Expr, ...]) -> Ex:
+        waits = self.effects.single_builtin(self.routine, target, name, args)
+        kind = self.kinds.builtin(self.routine, target, name, args)
+        literal = [a for a in args[1:] if isinstance(a, n.Lambda)]
+        if name in ("map", "filter") and len(args) == 2 and literal and not waits:
+            inline = self._comprehension(name, args[0], literal[0])
+            if inline is not None:
+                return inline
+        values = self.operands(args)
+        listed = ", ".join(v.text for v in values)
+        suffix = "_async" if waits else ""
+        return self.awaited(f"{self.use('std')}.{name}{suffix}({listed})", waits, kind)
+
+    def _comprehension(self, name: str, items: n.Expr, body: n.Lambda) -> Ex | None:
+        """`[e for x in xs]` when xs is proven to be a List and the lambda is one expression."""
+        if self.kind(items) != k.LIST or isinstance(body.body, n.Block):
+            return None
+        source = self.expr(items)
+        inner = self.routine.scopes.functions[id(body)]
+        if inner.copies:
+            return None
+        param = self.routine.scopes.variables[id(body)]
+        with self.out.capture() as lines:
+            outer, self.function = self.function, inner
+            value = self.expr(body.body)
+            self.function = outer
+        if lines or "await " in value.text:
+            return self._mapped(name, source, body)
+        if name == "map":
+            return Ex(f"[{value.text} for {param.py} in {source.at(1)}]", k.LIST)
+        condition = self.truth(value).at(1)
+        text = f"[{param.py} for {param.py} in {source.at(1)} if {condition}]"
+        return Ex(text, k.LIST)
+
+    def _mapped(self, name: str, source: Ex, body: n.Lambda) -> Ex:
+        source = self.spill(source, "items")
+        return Ex(f"{self.use('std')}.{name}({source.text}, {self.expr(body).text})", k.LIST)
+
+    # --- the cell's own operations ---
+
+    def _context_call(self, name: str, args: tuple[n.Expr, ...]) -> Ex:
+        values = self.operands(args)
+        needed, message = _COUNTS[name]
+        if len(values) < needed:
+            return self.after(values, self.type_error(message))
+        kept = values if name == "delegate" else values[:needed]
+        waits = self.effects.context(self.routine.cell, name, args)[0]
+        listed = ", ".join(v.text for v in kept)
+        kinds = {"get_status": k.STRING, "valid_transitions": k.LIST, "next_id": k.INT}
+        suffix = "_async" if waits else ""
+        ex = self.awaited(
+            f"{self.cell_object()}.{name}{suffix}({listed})", waits, kinds.get(name, k.ANY)
+        )
+        if name == "publish":
+            ex = Ex(ex.text, k.UNIT)
+        return self.before(ex, values[needed:]) if len(kept) < len(values) else ex
+
+    def cell_object(self) -> str:
+        """Test cells have no machines of their own: they use the program's only one."""
+        if self.routine.cell.kind != "test":
+            return "self"
+        owner = machine_cell(self.routines.program, self.routine.cell)
+        return self.cell_path(owner) if owner is not None else "self"
+
+    def argument_list(self, values: Sequence[Ex]) -> str:
+        return ", ".join(v.text for v in values)
+
+
+def std_name(name: str) -> str:
+    """A builtin's name in `somart.std`."""
+    return f"{name}_" if name in ("with",) else name
+
+
+def is_number(ex: Ex) -> bool:
+    return ex.kind in INTS or ex.kind == k.FLOAT
+
+
+__all__ = ["ATOM", "Calls", "std_name"]
