@@ -153,7 +153,7 @@ def main() -> None:
     print(f"\n{'':<34}{'ours (ms)':>10}{'goal (ms)':>12}{'ratio':>8}  goal")
     compile_times()
     if not quick:
-        others(["memory.py", "http.py"])
+        others(["memory.py", "serving.py"])
 
 
 if __name__ == "__main__":
