@@ -276,6 +276,7 @@ class _Turns:
                     await changed.wait()
             except BaseException:
                 self._exclusive = False
+                changed.notify_all()
                 raise
 
     async def leave(self, alone: bool) -> None:

@@ -28,3 +28,6 @@ SWEEP_SECONDS = 30.0
 
 PROPERTY_SAMPLES = 1_000_000
 """Samples of one property test: a mistyped count must not run for days."""
+
+STORED_DEPTH = 200
+"""Nesting of a value in a persistent slot: what is written can be read with any stack."""

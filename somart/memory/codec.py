@@ -8,10 +8,13 @@ a Map with a key that the encoding itself uses is wrapped in `{"__map__": [[key,
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
+from .. import limits
 from ..errors import type_error
 from ..values import Lambda, Value, Variant, text
+from ..values.jsontext import InvalidJSON, parse_json
 
 _SCALARS = frozenset({int, float, str, bool, type(None)})
 _VARIANT = "__variant__"
@@ -64,10 +67,33 @@ def encode(value: Value) -> tuple[str, str]:
     if value is None:
         return "null", ""
     tag = "variant" if kind is Variant else "json"
+    if _deeper_than(value, limits.STORED_DEPTH):
+        raise type_error(f"a value nested deeper than {limits.STORED_DEPTH} cannot be stored")
     encoded = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
     if not _is_unicode(encoded):
         encoded = json.dumps(_plain(value), separators=(",", ":"))
     return tag, encoded
+
+
+def _deeper_than(value: Value, limit: int) -> bool:
+    """Level by level, without recursion."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Value) -> Iterable[Value]:
+    kind = value.__class__
+    if kind is list:
+        return cast("list[Value]", value)
+    if kind is dict:
+        return cast("dict[str, Value]", value).values()
+    if kind is Variant:
+        return value.items or (value.fields or {}).values()
+    return ()
 
 
 def _encode_string(value: str) -> tuple[str, str]:
@@ -161,11 +187,9 @@ def _revive(found: dict[str, Any]) -> Value:
 
 # --- the JSON-looking text of `get` --------------------------------------------------------------
 
-_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
-
 
 def parsed(value: str) -> Value:
-    """What `get` makes of a stored String: Map or List when it reads as one (§1.5)."""
+    """What `get` makes of a stored String: a Map or List when it reads as one (§1.5)."""
     first = value[:1]
     if first not in "{[" and not first.isspace():
         return value
@@ -173,22 +197,6 @@ def parsed(value: str) -> Value:
     if trimmed[:1] + trimmed[-1:] not in ("{}", "[]"):
         return value
     try:
-        return json.loads(
-            trimmed, object_pairs_hook=_ascending, parse_int=_int, parse_constant=_refuse
-        )
-    except (ValueError, RecursionError):
+        return parse_json(trimmed)
+    except InvalidJSON:
         return value
-
-
-def _ascending(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    return {key: found[key] for key in sorted(found)}
-
-
-def _int(digits: str) -> int | float:
-    value = int(digits)
-    return value if _INT_MIN <= value <= _INT_MAX else float(digits)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")

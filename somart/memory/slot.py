@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from .. import limits
 from ..errors import FAILURES, require_failed
 from ..spec import Prop
 from ..transaction import CURRENT, Transaction
@@ -220,6 +221,9 @@ class Slot:
             self._history.next_key = number + 1
             record = {"key": key, "value": old.value, "replaced_at": self._clock()}
             transaction.write(self._history, number, Entry(record))
+            oldest = number - limits.VERSIONS_PER_SLOT
+            if oldest > 0 and transaction.read(self._history, oldest) is not None:
+                transaction.write(self._history, oldest, None)
 
     def _limit_sizes(self, key: str, value: Value) -> None:
         if not self.rules.measured:

@@ -106,3 +106,12 @@ def test_texts_that_look_like_json_are_parsed(stored: str, value: Any) -> None:
     assert got == value
     if isinstance(got, dict):
         assert list(got) == sorted(got)
+
+
+def test_a_value_nested_too_deeply_is_refused() -> None:
+    value: Any = 1
+    for _ in range(200):
+        value = [value]
+    assert decode(*encode(value)) == value
+    with pytest.raises(SomaError, match="nested deeper than 200 cannot be stored"):
+        encode(Variant("T", "V", (value,)))

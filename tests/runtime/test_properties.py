@@ -12,6 +12,7 @@ import pytest
 from gauge_program import Clock
 
 from somart import App, Cell, ProgramSpec, Prop, Slot, SlotDecl, SomaError, StandaloneEngine
+from somart.transaction import CURRENT
 
 SECRET = "attack at dawn"
 
@@ -232,6 +233,14 @@ def test_versioned_slots_keep_what_was_replaced(opened: Open, tmp_path: Path) ->
         '{"key":"k","value":1,"replaced_at":1700000000000}',
         '{"key":"k","value":2,"replaced_at":1700000000000}',
     ]
+
+
+def test_the_oldest_versions_go_first(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somart.limits.VERSIONS_PER_SLOT", 3)
+    app = opened(Prop("versioned"))
+    do(app, lambda s: [s.set("k", number) for number in range(10)])
+    kept = do(app, lambda s: CURRENT.get().entries(s._history))
+    assert [entry.value["value"] for _, entry in kept] == [6, 7, 8]
 
 
 # --- encryption ----------------------------------------------------------------------------------

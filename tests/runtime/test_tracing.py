@@ -54,7 +54,11 @@ def test_files_of_other_folders_do_not_count(source_map: SourceMap) -> None:
 
 def test_the_layout(source_map: SourceMap) -> None:
     assert render_error(caught(), source_map) == (
-        "error: require failed: here\n" "  --> a.cell:2:5\n" "  |\n" "2 |     fail()\n" "  |     ^\n"
+        "error: require failed: here\n"
+        "  --> a.cell:2:5\n"
+        "  |\n"
+        "2 |     fail()\n"
+        "  |     ^\n"
     )
     assert format_error("m", Location("b.cell", 12, 1, "x")) == (
         "error: m\n  --> b.cell:12:1\n   |\n12 | x\n   | ^\n"
