@@ -15,13 +15,14 @@ from ..errors import SomaError, type_error
 from ..transaction import current_app
 from ..values.jsontext import from_json
 from ..values.kinds import Value
-from ..values.text import text
+from ..values.text import quote, text
 from .sockets import CONNECT_SECONDS, MAX_LINE, ConnectionFailed, WebSocket, open_tcp
 
 if TYPE_CHECKING:
     import trio
 
     from ..app import App
+    from ..events import Event
 
 _sockets: WeakKeyDictionary[App, WebSocket] = WeakKeyDictionary()
 """The WebSocket that `ws_send` of an app writes to: the one opened last."""
@@ -55,10 +56,18 @@ async def _send_events(app: App, stream: trio.abc.Stream) -> None:
         try:
             async for event in feed:
                 if not event.published:
-                    line = f"EVENT {event.name} {text(event.payload)}\n"
-                    await stream.send_all(line.encode())
+                    await stream.send_all(f"EVENT {event.name} {_payload(event)}\n".encode())
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
+
+
+def _payload(event: Event) -> str:
+    """The text of an event's argument; a String that would read as something else is quoted."""
+    value = event.payload
+    shown = text(value)
+    if type(value) is str and ("\n" in value or "\r" in value or from_json(value) != value):
+        return quote(value)
+    return shown
 
 
 async def _receive_events(app: App, stream: trio.abc.Stream) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     import trio
     from wsproto import WSConnection
-    from wsproto.events import Event
+    from wsproto.events import CloseConnection, Event
 
 CONNECT_SECONDS = 10.0  # a handler must not hang on a peer that never answers
 MAX_LINE = 1024 * 1024  # one event or message: more would let a peer fill the memory
@@ -27,8 +29,10 @@ def reason(error: BaseException) -> str:
         if cause is None:
             break
         error = cause
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror} (os error {error.errno})"
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.errno > 0:
+            return f"{os.strerror(error.errno)} (os error {error.errno})"
+        return error.strerror or str(error)  # of name resolution
     return str(error)
 
 
@@ -58,8 +62,12 @@ class WebSocket:
     """A client's side of a WebSocket: sends texts, yields the texts that arrive."""
 
     def __init__(self, stream: trio.abc.Stream, connection: WSConnection) -> None:
+        import trio
+
         self.stream = stream
         self._connection = connection
+        self._waiting: deque[Event] = deque()
+        self._sending = trio.StrictFIFOLock()  # one writer at a time, in the order of the frames
 
     @classmethod
     async def connect(cls, url: str) -> WebSocket:
@@ -74,31 +82,23 @@ class WebSocket:
         socket = cls(stream, WSConnection(ConnectionType.CLIENT))
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         await socket._send_event(Request(host=target.netloc, target=path))
-        async for event in socket._events():
-            if isinstance(event, AcceptConnection):
-                return socket
-            break
+        if isinstance(await socket._next_event(), AcceptConnection):
+            return socket
         await stream.aclose()
         raise ConnectionFailed("the server refused the WebSocket")
 
     async def send(self, message: str) -> bool:
         """Send a text; False when the connection is gone."""
-        import trio
         from wsproto.events import TextMessage
-        from wsproto.utilities import LocalProtocolError
 
-        try:
-            await self._send_event(TextMessage(data=message))
-        except (trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError):
-            return False
-        return True
+        return await self._try_to_send(TextMessage(data=message))
 
     async def messages(self) -> AsyncIterator[str]:
         """The texts that arrive until the other side closes; pings are answered."""
-        from wsproto.events import CloseConnection, Ping, TextMessage
+        from wsproto.events import Ping, TextMessage
 
         parts: list[str] = []
-        async for event in self._events():
+        while (event := await self._next_event()) is not None:
             if isinstance(event, TextMessage):
                 parts.append(event.data)
                 if sum(map(len, parts)) > MAX_LINE:
@@ -106,37 +106,46 @@ class WebSocket:
                 if event.message_finished:
                     yield "".join(parts)
                     parts.clear()
-            elif isinstance(event, Ping | CloseConnection):
-                await self._answer(event)
+            elif isinstance(event, Ping) or self._is_polite_close(event):
+                await self._try_to_send(event.response())
 
-    async def _answer(self, event: Event) -> None:
+    def _is_polite_close(self, event: Event) -> TypeGuard[CloseConnection]:
+        from wsproto.connection import ConnectionState
+        from wsproto.events import CloseConnection
+
+        asked = self._connection.state is ConnectionState.REMOTE_CLOSING
+        return isinstance(event, CloseConnection) and asked
+
+    async def _try_to_send(self, event: Event) -> bool:
         import trio
-        from wsproto.events import CloseConnection, Ping
+        from wsproto.utilities import LocalProtocolError
 
-        if isinstance(event, Ping | CloseConnection):
-            try:
-                await self._send_event(event.response())
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return  # the reader sees the end of the connection
+        try:
+            await self._send_event(event)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError):
+            return False
+        return True
 
     async def _send_event(self, event: Event) -> None:
-        await self.stream.send_all(self._connection.send(event))
+        data = self._connection.send(event)
+        async with self._sending:
+            await self.stream.send_all(data)
 
-    async def _events(self) -> AsyncIterator[Event]:
+    async def _next_event(self) -> Event | None:
+        """The next event of the connection, None at its end."""
         import trio
         from wsproto.utilities import RemoteProtocolError
 
-        while True:
+        while not self._waiting:
             try:
                 data = await self.stream.receive_some()
                 self._connection.receive_data(bytes(data) or None)
-                events = list(self._connection.events())
+                self._waiting.extend(self._connection.events())
             except (trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError):
-                return
-            for event in events:
-                yield event
+                return None
             if not data:
-                return
+                break
+        return self._waiting.popleft() if self._waiting else None
 
 
 def _target(url: str) -> SplitResult:
