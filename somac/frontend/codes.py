@@ -121,7 +121,7 @@ _ALL = (
         f"A source file has at most {limits.FILE_CHARACTERS} characters. Split the program into "
         "files and import them with `use`.",
         "",
-        "use lib::part\ncell Main { }",
+        "cell Main { }",
     ),
     CodeInfo(
         "E022",

@@ -155,7 +155,7 @@ class _Scanner:
         self.text = text
         self.tokens: list[Token] = []
         self.problems: list[Problem] = []
-        self.gaps: list[tuple[int, int]] = []  # ranges to blank out: comments and errors
+        self.gaps: list[tuple[int, int, str]] = []  # what to fill: comments and errors
         self.open: list[str] = []
         self.braces = 0
         self.prefixes = 0
@@ -172,7 +172,7 @@ class _Scanner:
             kind, end = found.lastgroup or "", found.end()
             if kind == "blank":
                 if text[position] == "/":
-                    self.gaps.append((position, end))
+                    self.gaps.append((position, end, " "))
                 position = end
             elif kind in ("name", "string", "number"):
                 self.prefixes = 0
@@ -192,7 +192,7 @@ class _Scanner:
             self.fatal = True
         elif kind == "badnumber":
             self.problem("E004", "invalid number", start, end, "an exponent needs digits: 1e-3")
-            self.gaps.append((start, end))
+            self.gaps.append((start, end, "0"))  # some number, so that no error follows
         else:
             self.prefixes = 0
             self.tokens.append(Token(kind, start, end))
@@ -225,7 +225,7 @@ class _Scanner:
             depth += 1 if edge.group() == "/*" else -1
             position = edge.end()
             if depth == 0:
-                self.gaps.append((start, position))
+                self.gaps.append((start, position, " "))
                 return position
             if depth > limits.COMMENT_DEPTH:
                 deep = edge.start()
@@ -240,7 +240,7 @@ class _Scanner:
         shown = character if character.isprintable() else f"\\u{{{ord(character):x}}}"
         message = f"unexpected character '{shown}'"
         self.problem("E001", message, position, position + 1, _hint(self.text, position))
-        self.gaps.append((position, position + 1))
+        self.gaps.append((position, position + 1, " "))
         self.fatal = self.fatal or len(self.problems) >= limits.DIAGNOSTICS
         return position + 1
 
@@ -251,9 +251,9 @@ class _Scanner:
 
     def cleaned(self) -> str:
         parts, position = [], 0
-        for start, end in self.gaps:
+        for start, end, filler in self.gaps:
             parts.append(self.text[position:start])
-            parts.append(" " * (end - start))
+            parts.append(filler * (end - start))
             position = end
         parts.append(self.text[position:])
         return "".join(parts)
