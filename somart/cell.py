@@ -188,9 +188,10 @@ class Cell:
         """The cells that signals of this one go to, itself among them."""
         return self.app.top_level if self._soma_parent is None else self._soma_parent.soma_interior
 
-    def publish(self, stream: Value, data: Value) -> None:
+    def publish(self, stream: Value, data: Value) -> Value:
         """Pushes an event under a computed name to the event feeds only (builtins §16)."""
         CURRENT.get().events.append(Event(text(stream), (data,), published=True))
+        return None
 
     def delegate(self, cell: Value, handler: Value, *args: Value) -> Value:
         """Calls exactly that handler. Raises SomaError `delegate error: …` for any failure."""

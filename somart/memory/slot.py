@@ -118,14 +118,14 @@ class Slot:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def set(self, key: Value, value: Value) -> None:
-        """Inserts or replaces. Raises SomaError when a property or an invariant forbids it."""
+    def set(self, key: Value, value: Value) -> Value:
+        """Inserts or replaces; gives unit. Raises SomaError when a property or an invariant forbids it."""
         if key.__class__ is not str:
             key = text(key)
         transaction = CURRENT.get()
         if self._free:
             transaction.write(self._table, key, Entry(storable(value)))
-            return
+            return None
         mark = transaction.savepoint()
         try:
             self._set(transaction, key, storable(value))
@@ -133,6 +133,7 @@ class Slot:
         except FAILURES:
             transaction.rollback(mark)
             raise
+        return None
 
     def delete(self, key: Value) -> bool:
         """Whether the key was there. Raises SomaError when `retain` or an invariant forbids it."""
@@ -153,8 +154,8 @@ class Slot:
             raise
         return True
 
-    def append(self, value: Value) -> None:
-        """Adds a record to the slot's log."""
+    def append(self, value: Value) -> Value:
+        """Adds a record to the slot's log; gives unit."""
         transaction = CURRENT.get()
         self._log.ready()
         key = self._log.next_key
@@ -170,6 +171,7 @@ class Slot:
         except FAILURES:
             transaction.rollback(mark)
             raise
+        return None
 
     def _set(self, transaction: Transaction, key: str, value: Value) -> None:
         self._expire()
@@ -315,14 +317,14 @@ class SharedSlot:
     async def backend(self) -> str:
         return self.local.backend()
 
-    async def set(self, key: Value, value: Value) -> None:
-        self.local.set(key, value)
+    async def set(self, key: Value, value: Value) -> Value:
+        return self.local.set(key, value)
 
     async def delete(self, key: Value) -> bool:
         return self.local.delete(key)
 
-    async def append(self, value: Value) -> None:
-        self.local.append(value)
+    async def append(self, value: Value) -> Value:
+        return self.local.append(value)
 
 
 class SlotDecl(Generic[S]):

@@ -161,8 +161,8 @@ def test_one_handler_at_a_time_per_cell(start: Start) -> None:
             nursery.start_soon(call, "get", "a")  # does not wait, but waits for its turn
 
     run(main)
-    assert order[:5] == [1, 2, 3, 4, 5]
-    assert order[6:] == [6, [6, None]]
+    assert sorted(order[:5]) == [1, 2, 3, 4, 5]
+    assert order[6:] in ([6, [6, None]], [[6, None], 6])
 
 
 def test_interleaved_handlers_do_not_lose_updates(start: Start) -> None:
