@@ -187,7 +187,7 @@ class _Reader:
         table = self._table("package")
         get = self._getter("package", table)
         name = get("name", str, "a string", "")
-        if not name:
+        if not name and "name" not in table:
             message = f"soma.toml has no [package] name; '{stem}' is used"
             fix = f'add `name = "{stem}"` under [package]'
             self._warn("W271", message, self._span("package", None), fix)

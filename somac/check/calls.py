@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..frontend import nodes as n
-from ..frontend.builtins import BUILTINS, NATIVE, suggest
+from ..frontend.builtins import BUILTINS, NATIVE
 from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.names import nearest
 from ..frontend.program import handlers_of, slots_of
@@ -188,7 +188,7 @@ class Names:
 
     def _unknown_function(self, node: n.Node, name: str, got: int) -> Diagnostic:
         info = BUILTINS.get(name)
-        near = suggest(name, self.handlers_below)
+        near = nearest(name, self.handlers_below | BUILTINS.keys())
         if name in NATIVE:
             hint: str | None = f"'{name}' exists only in [native] handlers"
             fix = f"move the call into a handler marked [native] of cell '{self.body.cell.name}'"

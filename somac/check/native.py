@@ -46,11 +46,10 @@ def _handler(cell: n.Cell, handler: n.Handler, program: Program) -> Iterator[Dia
             yield Diagnostic(
                 "E220",
                 Severity.ERROR,
-                f"handler '{handler.name}' is marked [native] but {reason}",
+                f"handler '{handler.name}' is marked [native] but {reason}\n{NOTE}",
                 node.span,
                 fix=f"remove [native] from `on {handler.name}` of cell '{cell.name}', or move this"
                 " part into an ordinary handler",
-                notes=(NOTE,),
             )
 
 
