@@ -123,6 +123,7 @@ def attribute_name(name: str) -> str:
     if name.startswith("__"):
         return f"d{name}_"
     taken = name in keyword.kwlist or name in CELL_ATTRIBUTES or name.endswith("_")
+    taken = taken or name.startswith(("soma_", "_soma_"))  # the runtime's own, all of them
     return f"{name}_" if taken else name
 
 

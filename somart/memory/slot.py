@@ -119,7 +119,7 @@ class Slot:
     # --- writing ---------------------------------------------------------------------------------
 
     def set(self, key: Value, value: Value) -> Value:
-        """Inserts or replaces; gives unit. Raises SomaError when a property or an invariant forbids it."""
+        """Inserts or replaces; gives unit. Raises SomaError when a rule forbids it."""
         if key.__class__ is not str:
             key = text(key)
         transaction = CURRENT.get()
