@@ -19,6 +19,7 @@ from .sse import EventStream
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _UNREAD = "-"
+_TURN_AWAY_SECONDS = 1.0
 
 
 class Connection:
@@ -221,6 +222,7 @@ async def _turn_away(pipe: Pipe) -> None:
     """503 for a client too many, as cheaply as possible."""
     response = refusal_reply(503, "too many connections")
     try:
-        pipe.try_send(encode(response, None, False))
+        with trio.move_on_after(_TURN_AWAY_SECONDS):
+            await pipe.send(encode(response, None, False))
     except Disconnected:
         return

@@ -148,6 +148,8 @@ class SocketSession:
         elif isinstance(event, CloseConnection):
             if self._protocol.state is ConnectionState.REMOTE_CLOSING:
                 await self._send_event(event.response())
+            elif self._protocol.state is ConnectionState.OPEN:  # what came was no WebSocket
+                await self._close(CloseReason(event.code))
             raise _Ended
 
     async def _text(self, event: Message[str]) -> None:

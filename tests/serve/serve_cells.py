@@ -131,14 +131,15 @@ class Client:
 class Harness:
     """A server in this process; clients are memory streams."""
 
-    def __init__(self, nursery: trio.Nursery, server: HttpServer) -> None:
+    def __init__(self, nursery: trio.Nursery, server: HttpServer, listener: Listener) -> None:
         self.nursery = nursery
         self.server = server
         self.site = server.site
+        self._listener = listener
 
     def client(self) -> Client:
         ours, theirs = memory_stream_pair()
-        self.nursery.start_soon(self.server.handle, theirs)
+        self._listener.hand_over(theirs)
         return Client(ours)
 
 
@@ -157,18 +158,23 @@ async def serving(
         site.open()
         server = HttpServer(site, limits)
         async with trio.open_nursery() as nursery:
-            listener = _Never()
+            listener = Listener()
             nursery.start_soon(server.serve, [listener])
-            yield Harness(nursery, server)
+            yield Harness(nursery, server, listener)
             nursery.cancel_scope.cancel()
 
 
-class _Never(trio.abc.Listener[trio.abc.Stream]):
-    """Accepts nobody: clients are handed over directly."""
+class Listener(trio.abc.Listener[trio.abc.Stream]):
+    """Accepts the streams that it is handed."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](100)
+
+    def hand_over(self, stream: trio.abc.Stream) -> None:
+        self._send.send_nowait(stream)
 
     async def accept(self) -> trio.abc.Stream:
-        await trio.sleep_forever()
-        raise AssertionError
+        return await self._receive.receive()
 
     async def aclose(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -181,4 +187,4 @@ def run(test: Callable[[], Awaitable[None]], seconds: float = 200.0) -> None:
         with trio.fail_after(seconds):
             await test()
 
-    trio.run(bounded, clock=MockClock(autojump_threshold=0.02))
+    trio.run(bounded, clock=MockClock(autojump_threshold=0))
