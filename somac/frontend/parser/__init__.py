@@ -7,6 +7,7 @@ by the largest cell and lets an error in one cell leave the others alone.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class _Parser:
         self.problems: list[Problem] = list(self.scan.problems)
         self.clean = self.scan.clean
         self.builder = Builder(source, self.clean)
+        self.failures = 0  # items given up, also those without a diagnostic of their own
         self._brackets: Brackets | None = None
 
     @property
@@ -92,7 +94,7 @@ class _Parser:
         if self.scan.fatal:
             return
         index, tokens = 0, self.scan.tokens
-        while index < len(tokens) and len(self.problems) < limits.DIAGNOSTICS:
+        while index < len(tokens) and self.failures < limits.DIAGNOSTICS:
             rule = {"use": "use", "cell": "item", "protocol": "item"}.get(self.scan.word(index))
             if rule == "use" and self.items:
                 rule = None
@@ -132,6 +134,7 @@ class _Parser:
 
     def report(self, problem: Problem) -> None:
         """Add a problem, unless its line has one already."""
+        self.failures += 1
         position = self.source.position
         line = position(problem.start)[0]
         if all(position(p.start)[0] != line for p in self.problems):
@@ -157,10 +160,9 @@ class _Parser:
 
     def next_item(self, index: int) -> int:
         """The index of the first token of the next cell or protocol, at or after a token."""
-        for start in self.brackets.item_starts:
-            if start >= index:
-                return start
-        return len(self.scan.tokens)
+        starts = self.brackets.item_starts
+        found = bisect_left(starts, index)
+        return starts[found] if found < len(starts) else len(self.scan.tokens)
 
     def item_end(self, index: int) -> int:
         """The index of the first token behind a broken item: behind its braces if they match."""

@@ -28,6 +28,7 @@ _CLOSERS = {
 _EXPRESSION = dict.fromkeys(
     [
         "expr",
+        "hole",
         "comparison",
         "sum",
         "operand",
@@ -71,8 +72,9 @@ _NAMES = {
     "params": ("E010", "identifier"),
     "slot": ("E010", "identifier"),
     "field_pattern": ("E010", "identifier"),
-    "any_name": ("E010", "identifier"),
-    "use_path": ("E010", "identifier"),
+    "cell_name": ("E010", "identifier"),
+    "any_name": ("E010", "name"),
+    "use_path": ("E010", "name"),
     "type": ("E010", "type name"),
     "upper": ("E010", "type name"),
     "variant_decl": ("E010", "PascalCase variant name"),

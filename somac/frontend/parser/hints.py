@@ -37,7 +37,9 @@ _STATEMENTS = [
     "signal",
     "match",
 ]
-_NAME_RULES = frozenset(("name", "lower", "plain_lower", "param", "params", "any_name"))
+_NAME_RULES = frozenset(
+    ("name", "lower", "plain_lower", "param", "params", "any_name", "cell_name")
+)
 _WORDS = {
     "else": "`else` belongs directly behind the `}` of an `if`",
     "catch": "errors are caught by `try { … }`, which yields a map with `value` and `error`",
@@ -75,7 +77,7 @@ def hint_for(rule: str, scan: Scan, index: int) -> str | None:
         return "`return` needs a value: `return ()`"
     if rule == "BLOCK_END" and index and (near := _closest(scan.word(index - 1), _STATEMENTS)):
         return near
-    if index and scan.tokens[index - 1].kind == "percent":
+    if scan.tokens[index].kind == "percent":
         return "a `%` glued to a number is a percentage: write `7 % 3`"
     if word == "," and "=>" in (scan.word(i) for i in range(index, index + 6)):
         return _SIGNS["=>"]
