@@ -71,9 +71,7 @@ def _files(
     about = unit.manifest.package
     options = PackageOptions(
         name=package_name(package or unit.path.stem),
-        project=project_name(
-            about.name if about.declared and not package else package or about.name
-        ),
+        project=project_name(about.name if about.declared else package or unit.path.stem),
         version=about.version,
         description=about.description,
         source=names[unit.program.source.path],

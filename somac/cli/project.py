@@ -26,8 +26,6 @@ cell Main {
         greeted.set(name, (greeted.get(name) ?? 0) + 1)
         "Hello {name}, for the {greeted.get(name)}. time"
     }
-
-    on run(name: String) { greet(name) }
 }
 
 cell test MainTests {

@@ -20,7 +20,7 @@ STRINGS = [
     "'''" + CODE + "'''",
     '"""\n' + CODE + '\n"""',
     "\\",
-    "\\N{BULLET} %s {0} ${x}",
+    "\\N{BULLET} %s {:d} ${x}",
     "line\u2028break\u0085next\ttab",
     "𝔘𝔫𝔦 \u202e override",
     "'; DROP TABLE soma; --",

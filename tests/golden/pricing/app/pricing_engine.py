@@ -1,0 +1,225 @@
+"""Cell PricingEngine of app.cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._somart import (
+    Arrow,
+    Cell,
+    Lambda,
+    MachineDecl,
+    Prop,
+    ScaleSpec,
+    SlotDecl,
+    Value,
+    every,
+    handler,
+    ops,
+    require_failed,
+    std,
+)
+
+if TYPE_CHECKING:
+    from .program import App
+
+
+class PricingEngine(Cell):
+    """cell PricingEngine — app.cell:4"""
+
+    soma_name = "PricingEngine"
+    soma_scale = ScaleSpec(
+        replicas=50, shard="trades", consistency="strong", tolerance=2, cpu=4, memory="8Gi"
+    )
+    if TYPE_CHECKING:
+        app: App
+
+    trades = SlotDecl(
+        "trades", "Map<String, Map>", (Prop("persistent"), Prop("consistent")), shared=True
+    )
+    greeks = SlotDecl("greeks", "Map<String, Map>", (Prop("persistent"),), shared=True)
+    price_cache = SlotDecl("price_cache", "Map<String, Float>", (Prop("ephemeral"), Prop("local")))
+    events = SlotDecl("events", "Map<String, Int>", (Prop("ephemeral"), Prop("local")))
+    trade_lifecycle = MachineDecl(
+        "trade_lifecycle",
+        "pending",
+        (
+            Arrow("pending", "confirmed"),
+            Arrow("confirmed", "executed"),
+            Arrow("executed", "settled"),
+            Arrow("pending", "cancelled"),
+            Arrow("confirmed", "cancelled"),
+            Arrow("executed", "failed"),
+            Arrow("failed", "retrying"),
+            Arrow("retrying", "settled"),
+            Arrow("retrying", "failed"),
+            Arrow("*", "eod_frozen"),
+        ),
+    )
+
+    @handler("book_trade", "data")
+    async def book_trade(self, data: Value) -> Value:
+        """on book_trade(data: Map) — app.cell:52"""
+        if not ops.field(data, "id") is not None:
+            ops.fail(require_failed("a trade needs an id: constraint violated"))
+        if not ops.field(data, "symbol") is not None:
+            ops.fail(require_failed("a trade needs a symbol: constraint violated"))
+        if await self.trades.has(ops.field(data, "id")):
+            return std.response(
+                409, {"error": f"trade {ops.text(ops.field(data, 'id'))} is booked already"}
+            )
+        booked: dict[str, Value] = {
+            "id": ops.field(data, "id"),
+            "symbol": ops.field(data, "symbol"),
+            "quantity": _value if (_value := ops.field(data, "quantity")) is not None else 0,
+            "price": _value_2 if (_value_2 := ops.field(data, "price")) is not None else 0.0,
+            "booked_ms": std.now_ms(),
+        }
+        await self.trades.set(ops.field(data, "id"), booked)
+        self._tally("booked")
+        return await self.trade(ops.field(data, "id"))
+
+    @handler("quote", "symbol", "price")
+    def quote(self, symbol: Value, price: Value) -> Value:
+        """on quote(symbol: String, price: Float) — app.cell:65"""
+        self.price_cache.set(symbol, _value if (_value := std.to_float(price)) is not None else 0.0)
+        self._tally("quotes")
+        return {"symbol": symbol, "price": self.price_cache.get(symbol)}
+
+    @handler("confirm", "id")
+    async def confirm(self, id_: Value) -> Value:
+        """on confirm(id: String) — app.cell:71"""
+        return await self._move(id_, await self.transition_async(id_, "confirmed"))
+
+    @handler("execute", "id")
+    async def execute(self, id_: Value) -> Value:
+        """on execute(id: String) — app.cell:72"""
+        return await self._move(id_, await self.transition_async(id_, "executed"))
+
+    @handler("settle", "id")
+    async def settle(self, id_: Value) -> Value:
+        """on settle(id: String) — app.cell:73"""
+        return await self._move(id_, await self.transition_async(id_, "settled"))
+
+    @handler("reject", "id")
+    async def reject(self, id_: Value) -> Value:
+        """on reject(id: String) — app.cell:74"""
+        return await self._move(id_, await self.transition_async(id_, "failed"))
+
+    @handler("retry", "id")
+    async def retry(self, id_: Value) -> Value:
+        """on retry(id: String) — app.cell:75"""
+        return await self._move(id_, await self.transition_async(id_, "retrying"))
+
+    @handler("cancel", "id")
+    async def cancel(self, id_: Value) -> Value:
+        """on cancel(id: String) — app.cell:76"""
+        return await self._move(id_, await self.transition_async(id_, "cancelled"))
+
+    @handler("_move", "id", "step")
+    async def _move(self, id_: Value, step: Value) -> Value:
+        """on _move(id: String, step: Map) — app.cell:79"""
+        if not await self.trades.has(id_):
+            ops.fail(require_failed("unknown trade: constraint violated"))
+        self._tally(ops.field(step, "to"))
+        self.emit("trade_moved", id_, ops.field(step, "from"), ops.field(step, "to"))
+        return await self.trade(id_)
+
+    @handler("trade", "id")
+    async def trade(self, id_: Value) -> Value:
+        """on trade(id: String) — app.cell:86"""
+        found = await self.trades.get(id_)
+        if found is None:
+            return std.response(404, {"error": f"unknown trade {ops.text(id_)}"})
+        mark = (
+            _value
+            if (_value := self.price_cache.get(ops.field(found, "symbol"))) is not None
+            else ops.field(found, "price")
+        )
+        return std.with_(
+            std.with_(
+                std.with_(found, "status", await self.get_status_async(id_)),
+                "value",
+                ops.mul(ops.field(found, "quantity"), mark),
+            ),
+            "profit",
+            ops.mul(ops.field(found, "quantity"), ops.sub(mark, ops.field(found, "price"))),
+        )
+
+    @handler("blotter")
+    async def blotter(self) -> Value:
+        """on blotter() — app.cell:96"""
+        _value = await self.trades.keys()
+
+        async def _step(id_: Value) -> Value:
+            return await self.trade(id_)
+
+        return std.sort_by(await std.map_async(_value, Lambda("id", _step)), "id")
+
+    @handler("risk")
+    async def risk(self) -> Value:
+        """on risk() — app.cell:98"""
+        return await self.greeks.values()
+
+    @handler("stats")
+    async def stats(self) -> Value:
+        """on stats() — app.cell:100"""
+        return {
+            "trades": await self.trades.len(),
+            "events": [
+                f"{ops.text(k)}: {ops.text(self.events.get(k))}" for k in self.events.keys()
+            ],
+        }
+
+    @handler("revalue")
+    async def revalue(self) -> Value:
+        """on revalue() — app.cell:103"""
+        open_: list[Value] = [
+            t
+            for t in await self.blotter()
+            if ops.eq(ops.field(t, "status"), "pending")
+            or ops.eq(ops.field(t, "status"), "confirmed")
+        ]
+        for group in ops.iterate(std.group_by(open_, "symbol")):
+            quantity = std.sum_by(ops.field(group, "value"), "quantity")
+            mark = (
+                _value
+                if (_value := self.price_cache.get(ops.field(group, "key"))) is not None
+                else ops.field(std.nth(ops.field(group, "value"), 0), "price")
+            )
+            await self.greeks.set(
+                ops.field(group, "key"),
+                {
+                    "symbol": ops.field(group, "key"),
+                    "delta": quantity,
+                    "exposure": ops.mul(quantity, mark),
+                },
+            )
+        return await self.greeks.len()
+
+    @handler("freeze")
+    async def freeze(self) -> Value:
+        """on freeze() — app.cell:114"""
+        frozen = 0
+        for t in await self.blotter():
+            if (
+                ops.ne(ops.field(t, "status"), "settled")
+                and ops.ne(ops.field(t, "status"), "cancelled")
+                and ops.ne(ops.field(t, "status"), "eod_frozen")
+            ):
+                await self.transition_async(ops.field(t, "id"), "eod_frozen")
+                frozen += 1
+        return {"frozen": frozen}
+
+    @handler("_tally", "event")
+    def _tally(self, event: Value) -> Value:
+        """on _tally(event: String) — app.cell:125"""
+        self.events.set(
+            event, ops.add(_value if (_value := self.events.get(event)) is not None else 0, 1)
+        )
+        return None
+
+    @every(30_000)
+    async def _every_1(self) -> Value:
+        """every — app.cell:127"""
+        return await self.revalue()
