@@ -167,6 +167,8 @@ class HttpServer:
         if log.requests:
             seconds = time.perf_counter() - started
             log.request(request.method, request.target, response.status, seconds, response.error)
+            if response.place is not None:
+                log.place(response.place)
         if log.verbose:
             log.detail("response body", response.body.decode("utf-8", "replace"))
 

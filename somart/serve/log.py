@@ -45,6 +45,10 @@ class ServerLog:
         shown = f"{printable(method)} {printable(target)}"
         self.line(f"{shown} → {status} {round(seconds * 1000)}ms{tail}")
 
+    def place(self, place: str) -> None:
+        """Where in the source the failure just logged came from."""
+        self.line(f"  at {printable(place)}")
+
     def detail(self, name: str, value: str) -> None:
         """A line of `--verbose` under a request."""
         if self.verbose:

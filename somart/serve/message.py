@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -44,7 +44,7 @@ class Request:
 class Response:
     """An answer. `stream` names the events of a stream that follows instead of a body.
 
-    `error` is what the log says about a failure; `allow_origin` the value of the CORS header.
+    `error` and `place` are what the log says about a failure; `close` ends the connection.
     """
 
     status: int = 200
@@ -53,7 +53,8 @@ class Response:
     headers: Headers = ()
     stream: tuple[str, ...] | None = None
     error: str | None = None
-    close: bool = field(default=False)
+    place: str | None = None
+    close: bool = False
 
 
 class Refused(Exception):

@@ -102,10 +102,13 @@ class RequestParser:
             raise Refused(414, "URL too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:  # a trailer: nobody reads it, but it is counted
-            self._count_header(name, value)
+        self._header_count += 1
+        self._size += len(name) + len(value) + 4
+        limits = self._limits
+        if self._size > limits.head_bytes or self._header_count > limits.header_count:
+            raise Refused(431, "request header too large")
+        if not self._in_head:  # a trailer: nobody reads it
             return
-        self._count_header(name, value)
         name = name.lower()
         known = self._headers
         if name not in known:
@@ -115,13 +118,6 @@ class RequestParser:
         else:
             separator = b"; " if name == b"cookie" else b", "
             known[name] = known[name] + separator + value
-
-    def _count_header(self, name: bytes, value: bytes) -> None:
-        self._header_count += 1
-        self._size += len(name) + len(value) + 4
-        limits = self._limits
-        if self._size > limits.head_bytes or self._header_count > limits.header_count:
-            raise Refused(431, "request header too large")
 
     def on_headers_complete(self) -> None:
         self._in_head = False

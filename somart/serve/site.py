@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import trio
 
 from ..errors import SomaError, as_soma_error
+from ..tracing import locate
 from ..values import Value, text
 from .limits import DEFAULT_LIMITS, ServeLimits
-from .log import ServerLog, printable
+from .log import ServerLog
 from .message import Refused, Request, Response
 from .page import status_page
 from .replies import error_reply, page, plain, refusal_reply, reply
@@ -105,17 +106,16 @@ class Site:
 
     def _failed(self, error: Exception) -> Response:
         failure = as_soma_error(error)
-        self.explain(failure)
-        return error_reply(failure)
+        response = error_reply(failure)
+        response.place = self.place_of(failure)
+        return response
 
-    def explain(self, error: SomaError) -> None:
-        """Logs where in the cell an error came from."""
-        from ..tracing import locate
-
+    def place_of(self, error: SomaError) -> str | None:
+        """Where in a cell file an error came from, for the log."""
         place = locate(error, self.app.spec.source_map)
-        if place is not None and (self.log.requests or self.log.verbose):
-            source = printable(place.text.strip())
-            self.log.line(f"  at {place.file}:{place.line}:{place.column}: {source}")
+        if place is None:
+            return None
+        return f"{place.file}:{place.line}:{place.column}: {place.text.strip()}"
 
     def _system_page(self, route: SystemPage, local: bool) -> Response:
         if route.name == "health":

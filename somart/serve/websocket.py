@@ -27,6 +27,7 @@ from ..events import Event
 from ..values import text
 from ..values.jsontext import to_json
 from .limits import ServeLimits
+from .log import printable
 from .message import encode
 from .pipes import Disconnected, Pipe, pipe_for
 from .replies import refusal_reply
@@ -168,8 +169,10 @@ class SocketSession:
             answer = None if result is None else text(result)
         except Exception as error:  # of the program or of the runtime: the client gets its text
             failure = as_soma_error(error)
-            self._site.log.line(f"websocket: error: {failure}")
-            self._site.explain(failure)
+            log, place = self._site.log, self._site.place_of(failure)
+            log.line(f"websocket: error: {printable(str(failure))}")
+            if place is not None:
+                log.place(place)
             answer = f'{{"error":{to_json(str(failure))}}}'
         if answer is not None:
             await self._send_event(TextMessage(answer))
