@@ -53,9 +53,12 @@ class Transaction:
 
     __slots__ = (
         "app",
+        "epoch",
         "events",
         "journal",
+        "journaling",
         "key_reads",
+        "marked",
         "shape_reads",
         "tracking",
         "value_reads",
@@ -68,6 +71,9 @@ class Transaction:
         self.tracking = tracking
         self.writes: dict[Table, Pending] = {}
         self.journal: list[tuple[Pending, Key, Any]] = []
+        self.journaling = False
+        self.marked = False
+        self.epoch = 0
         self.events: list[Event] = []
         self.wait_for = 0
         self.key_reads: dict[tuple[Table, Key], int] = {}
@@ -76,9 +82,25 @@ class Transaction:
 
     # --- savepoints ------------------------------------------------------------------------------
 
+    # The journal keeps what a key was at the last mark, once; without a mark there is none, so
+    # that a handler that writes a million times does not remember a million values.
+
     def savepoint(self) -> Mark:
-        """A mark to roll back to; costs nothing."""
+        """A mark to roll back to, until the end of the transaction."""
+        self.marked = True
+        return self.guard()
+
+    def guard(self) -> Mark:
+        """A mark to roll back to until `release`."""
+        self.journaling = True
+        self.epoch += 1
         return len(self.journal), len(self.events)
+
+    def release(self) -> None:
+        """Gives up the mark of `guard`."""
+        if not self.marked:
+            self.journaling = False
+            self.journal.clear()
 
     def rollback(self, mark: Mark) -> None:
         """Undoes writes and emitted events since the mark, in time linear in their number."""
@@ -90,6 +112,7 @@ class Transaction:
             else:
                 pending.data[key] = before
             pending.shape = _STALE
+        self.epoch += 1
         del self.events[mark[1] :]
 
     # --- single keys -----------------------------------------------------------------------------
@@ -117,7 +140,12 @@ class Transaction:
             pending = self.writes[table] = Pending(table.shape)
         data = pending.data
         before = data.get(key, _MISSING)
-        self.journal.append((pending, key, before))
+        if self.journaling and not (
+            before.__class__ is Entry and before.revision == -self.epoch  # noted already
+        ):
+            self.journal.append((pending, key, before))
+        if entry is not None:
+            entry.revision = -self.epoch
         if pending.shape == table.shape and not hidden(key):
             was = key in table.entries if before is _MISSING else before is not None
             pending.delta += (entry is not None) - was

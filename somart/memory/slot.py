@@ -126,13 +126,14 @@ class Slot:
         if self._free:
             transaction.write(self._table, key, Entry(storable(value)))
             return None
-        mark = transaction.savepoint()
+        mark = transaction.guard()
         try:
             self._set(transaction, key, storable(value))
             self._check(f'set("{key}")', key)
         except FAILURES:
             transaction.rollback(mark)
             raise
+        transaction.release()
         return None
 
     def delete(self, key: Value) -> bool:
@@ -143,7 +144,7 @@ class Slot:
         entry = transaction.read(self._table, key)
         if entry is None:
             return False
-        mark = transaction.savepoint()
+        mark = transaction.guard()
         try:
             self._refuse_if_retained(entry, f'delete("{key}")')
             self._keep_version(transaction, key, entry)
@@ -152,6 +153,7 @@ class Slot:
         except FAILURES:
             transaction.rollback(mark)
             raise
+        transaction.release()
         return True
 
     def append(self, value: Value) -> Value:
@@ -160,7 +162,7 @@ class Slot:
         self._log.ready()
         key = self._log.next_key
         self._log.next_key = key + 1
-        mark = transaction.savepoint()
+        mark = transaction.guard()
         try:
             stored = storable(value)
             self._expire()
@@ -171,6 +173,7 @@ class Slot:
         except FAILURES:
             transaction.rollback(mark)
             raise
+        transaction.release()
         return None
 
     def _set(self, transaction: Transaction, key: str, value: Value) -> None:

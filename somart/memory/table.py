@@ -11,7 +11,7 @@ import random
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from .properties import PLAIN, SlotRules
@@ -114,7 +114,7 @@ class Table:
         self.entries[key] = entry
         self.version += 1
         if entry.expires:
-            heappush(self._expiry, (entry.expires, key))
+            self._note_expiry(entry.expires, key)
         if old is None:
             self._added(key)
         elif self._order is not None and self.rules.evict == "lru":
@@ -146,6 +146,13 @@ class Table:
             insort(self._sorted, key)
 
     # --- time ------------------------------------------------------------------------------------
+
+    def _note_expiry(self, time: int, key: Key) -> None:
+        """Replaced entries leave old times behind; when these prevail, the heap is rebuilt."""
+        heappush(self._expiry, (time, key))
+        if len(self._expiry) > 2 * len(self.entries) + 64:
+            self._expiry = [(e.expires, k) for k, e in self.entries.items() if e.expires]
+            heapify(self._expiry)
 
     def expire(self, now: int) -> None:
         """Removes entries whose time is over; their rows are deleted with the next commit here."""

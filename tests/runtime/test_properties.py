@@ -12,6 +12,7 @@ import pytest
 from gauge_program import Clock
 
 from somart import App, Cell, ProgramSpec, Prop, Slot, SlotDecl, SomaError, StandaloneEngine
+from somart.memory.properties import PLAIN
 from somart.transaction import CURRENT
 
 SECRET = "attack at dawn"
@@ -130,6 +131,17 @@ def test_ttl(opened: Open, clock: Clock, base: Prop) -> None:
     assert do(app, lambda s: s.get("b")) == 3
     clock.now += 1
     assert do(app, lambda s: s.values()) == []
+
+
+def test_a_key_that_is_set_often_leaves_no_heap_of_old_times(opened: Open, clock: Clock) -> None:
+    app = opened(Prop("ttl", 1_000))
+    for _ in range(500):
+        clock.now += 1
+        do(app, lambda s: s.set("hot", 1))
+    table = app.engine.table("C.s", PLAIN)
+    assert len(table._expiry) < 100
+    clock.now += 1_000
+    assert do(app, lambda s: s.len()) == 0
 
 
 def test_expired_entries_leave_the_database(opened: Open, clock: Clock, tmp_path: Path) -> None:

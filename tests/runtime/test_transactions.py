@@ -140,6 +140,22 @@ def test_ten_thousand_rolled_back_writes_cost_little(start: Start) -> None:
         assert bank.money.len() == 0
 
 
+def test_writes_without_a_savepoint_are_not_journaled(start: Start) -> None:
+    app = start(BANK, durable=False)
+    bank: Any = app.top_level[0]
+    with app.transaction() as transaction:
+        for number in range(1_000):
+            bank.money.set("a", number)
+            bank.money.delete("a")
+        assert len(transaction.journal) == 0
+        mark = bank.savepoint()
+        for number in range(1_000):
+            bank.money.set("b", number)
+        assert len(transaction.journal) == 1
+        bank.rollback(mark)
+        assert bank.money.len() == 0
+
+
 # --- interleaving --------------------------------------------------------------------------------
 
 
