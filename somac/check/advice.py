@@ -16,6 +16,8 @@ from .scopes import Body, bodies
 from .sumtypes import states
 from .targets import calls, literal_targets
 
+TEMPLATE_FILLERS = ("render", "render_each")
+
 
 def advise(context: Context) -> Iterator[Diagnostic]:
     """All advice: about cells first, then about bodies in order."""
@@ -77,8 +79,9 @@ def _families(nodes: tuple[n.Node, ...], families: set[str]) -> Iterator[Diagnos
 
 
 def _holes(context: Context, body: Body, nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
+    templates = _templates(nodes)
     for node in nodes:
-        if not isinstance(node, n.Hole):
+        if not isinstance(node, n.Hole) or id(node) in templates:
             continue
         if node.expr is None:
             if node.error is not None and node.text.strip():
@@ -98,6 +101,19 @@ def _holes(context: Context, body: Body, nodes: tuple[n.Node, ...]) -> Iterator[
                 "bind the name before this string, or leave it for `render`",
                 found.hint,
             )
+
+
+def _templates(nodes: tuple[n.Node, ...]) -> set[int]:
+    """The holes of strings handed to `render`: they are filled later."""
+    return {
+        id(part)
+        for name, args, _ in calls(nodes)
+        if name in TEMPLATE_FILLERS
+        for arg in args
+        if isinstance(arg, n.Str)
+        for part in arg.parts
+        if isinstance(part, n.Hole)
+    }
 
 
 def _unknown(context: Context, body: Body, node: n.Node) -> Iterator[Diagnostic]:
@@ -121,11 +137,14 @@ def _divisions(nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
         if isinstance(node, n.Assign) and _divides(node):
             yield advice(
                 "A303",
-                f"'{node.name} {node.op} …' truncates when both sides are Int,"
-                " unlike '/' elsewhere",
+                f"'{_shown(node)}' truncates when both sides are Int," " unlike '/' elsewhere",
                 node,
                 f"write `{node.name} = idiv({node.name}, …)` when whole numbers are meant",
             )
+
+
+def _shown(node: n.Assign) -> str:
+    return f"{node.name} /= …" if node.op == "/=" else f"{node.name} = {node.name} / …"
 
 
 def _divides(node: n.Assign) -> bool:

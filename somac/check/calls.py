@@ -196,10 +196,11 @@ class Names:
             hint = f"'{name}' takes at least {info.min_args} argument(s), got {got}"
             fix = f"give `{name}` {info.min_args} argument(s)"
         else:
-            hint = f"did you mean '{near}'?" if near else None
+            hint = None
             fix = f"write `{near}(…)`" if near else f"define `on {name}(…)`"
             fix = f"{fix} in cell '{self.body.cell.name}'"
-        return self._error("E202", f"undefined function: {name}", node, fix, hint)
+        meant = f" (did you mean '{near}'?)" if near and hint is None else ""
+        return self._error("E202", f"undefined function: {name}{meant}", node, fix, hint)
 
     def _delegate(self, node: n.Node, args: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
         cell_name, name = literal_text(args[0]), literal_text(args[1])

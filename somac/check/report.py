@@ -13,6 +13,8 @@ from ..frontend.diagnostics import Diagnostic, Severity
 
 OWN_PREFIX = ("advisory: ", "✓ ")  # such messages are printed as they stand
 
+OUR_ERRORS = ("E2",)  # findings that the reference does not list
+
 
 def line(diagnostic: Diagnostic) -> str:
     """A finding as the text report prints it: `warning: …`, `note: …`, `error: …`."""
@@ -29,8 +31,21 @@ def text_report(diagnostics: Sequence[Diagnostic]) -> str:
     for diagnostic in (*others, *errors):
         lines.append(line(diagnostic))
         lines.extend(diagnostic.notes)
+        if diagnostic.code.startswith(OUR_ERRORS):
+            lines.extend(_place(diagnostic))
     lines.append(_tally(len(errors), others))
     return "".join(f"{text}\n" for text in lines)
+
+
+def _place(diagnostic: Diagnostic) -> list[str]:
+    """Where a finding is, and what may be meant: for ours only, whose layout is not fixed."""
+    lines = []
+    if diagnostic.span is not None:
+        span = diagnostic.span
+        lines.append(f"  --> {span.source.path}:{span.line}:{span.column}")
+    if diagnostic.hint is not None:
+        lines.append(f"   = hint: {diagnostic.hint}")
+    return lines
 
 
 def _tally(errors: int, others: Sequence[Diagnostic]) -> str:
