@@ -56,9 +56,14 @@ def in_place_form(node: n.Assign) -> tuple[str, tuple[n.Expr, ...]] | None:
         return None
     if name in ("push", "list", "append") and isinstance(value, n.Call):
         return name, args[1:]
-    if name in ("push", "list") or (name == "with" and len(args) >= 3):
+    if name in ("push", "list") or (name == "with" and _sets_one(value, len(args))):
         return name, args[1:]
     return None
+
+
+def _sets_one(value: n.Expr, count: int) -> bool:
+    """Whether `with` sets one entry: its statement form drops the others, the plain call does not."""
+    return count == 3 or (count > 3 and isinstance(value, n.Pipe))
 
 
 class Freshness:
