@@ -62,7 +62,7 @@ def in_place_form(node: n.Assign) -> tuple[str, tuple[n.Expr, ...]] | None:
 
 
 def _sets_one(value: n.Expr, count: int) -> bool:
-    """Whether `with` sets one entry: its statement form drops the others, the plain call does not."""
+    """Whether `with` sets one entry: its piped statement drops further pairs (builtins §1.6)."""
     return count == 3 or (count > 3 and isinstance(value, n.Pipe))
 
 
