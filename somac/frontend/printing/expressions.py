@@ -168,6 +168,11 @@ class ExpressionPrinter:
         text = self.expr(expr)
         return f"({text})" if _UPPER_END.search(text) else text
 
+    def _condition(self, expr: n.Expr) -> str:
+        """The condition of a loop: a `[` at its start would open the loop's annotations."""
+        text = self.header(expr)
+        return f"({text})" if text.startswith("[") else text
+
     def body(self, body: n.Expr | n.Block) -> str:
         return self.block(body) if isinstance(body, n.Block) else self.expr(body)
 
@@ -254,7 +259,7 @@ class ExpressionPrinter:
             case n.For(name, iterable, body, bound):
                 return f"for {_bound(bound)}{name} in {self.header(iterable)} {self.block(body)}"
             case n.While(condition, body, bound):
-                return f"while {_bound(bound)}{self.header(condition)} {self.block(body)}"
+                return f"while {_bound(bound)}{self._condition(condition)} {self.block(body)}"
             case n.Break():
                 return "break"
             case n.Continue():
