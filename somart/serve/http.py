@@ -20,6 +20,7 @@ from .sse import EventStream
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _UNREAD = "-"
 _TURN_AWAY_SECONDS = 1.0
+_LATE_SECONDS = 1.0
 
 
 class Connection:
@@ -44,10 +45,18 @@ class Connection:
         try:
             with self.scope:
                 await self._serve()
-            if self.scope.cancelled_caught and self._parser.receiving:
-                await self._refuse(408, "the request took too long")
-        except Disconnected:
-            return
+            if self.scope.cancelled_caught:
+                await self._end()
+        except* Disconnected:
+            pass  # an ordinary end, also out of the tasks of an event stream
+
+    async def _end(self) -> None:
+        """After a deadline, or when the server stops: what has arrived in full is answered."""
+        if self._parser.receiving:
+            await self._refuse(408, "the request took too long")
+        elif self.idle:
+            self._parser.feed(self._pipe.try_receive(self._server.limits.receive_bytes))
+            await self._answer_all(last=True)
 
     async def _serve(self) -> None:
         server, parser = self._server, self._parser
@@ -76,14 +85,14 @@ class Connection:
                 parser.expects_continue = False
                 await self._send(_CONTINUE)
 
-    async def _answer_all(self) -> bool:
+    async def _answer_all(self, last: bool = False) -> bool:
         """Answers what has arrived; False when the connection is to be closed."""
         parser = self._parser
         self.deadline = math.inf
         while parser.requests:
             request = parser.requests.popleft()
-            last = parser.upgrade and not parser.requests
-            if not await self._answer(request, request.keep_alive and not last):
+            ends = (last or parser.upgrade) and not parser.requests
+            if not await self._answer(request, request.keep_alive and not ends):
                 return False
         if parser.refusal is not None:
             await self._refuse(parser.refusal.status, parser.refusal.reason)
@@ -204,6 +213,8 @@ class HttpServer:
                 return
             self._connections.add(connection)
             await connection.run()
+        except Exception as error:  # a fault of the server: it costs this client, nobody else
+            self.site.log.fault(error)
         finally:
             self._connections.discard(connection)
             if self.stopping and not self._connections:
@@ -214,8 +225,12 @@ class HttpServer:
         """Cancels connections whose deadline is over."""
         while True:
             await trio.sleep(self.limits.reap_seconds)
-            self.now = now = trio.current_time()
+            now = trio.current_time()
+            late = now - self.now - self.limits.reap_seconds
+            self.now = now
             for connection in self._connections:
+                if late > _LATE_SECONDS:  # a handler kept the loop busy: not the clients' fault
+                    connection.deadline += late
                 if connection.deadline < now:
                     connection.scope.cancel()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import traceback
 from typing import TextIO
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -48,6 +49,11 @@ class ServerLog:
     def place(self, place: str) -> None:
         """Where in the source the failure just logged came from."""
         self.line(f"  at {printable(place)}")
+
+    def fault(self, error: BaseException) -> None:
+        """A failure of the server itself, with its traceback."""
+        for text in "".join(traceback.format_exception(error)).splitlines():
+            self.line(f"internal error: {printable(text)}")
 
     def detail(self, name: str, value: str) -> None:
         """A line of `--verbose` under a request."""

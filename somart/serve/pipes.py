@@ -29,6 +29,9 @@ class Pipe(Protocol):
     async def receive(self, limit: int) -> bytes:
         """The next bytes, empty at the end. Raises Disconnected."""
 
+    def try_receive(self, limit: int) -> bytes:
+        """What has arrived already, perhaps nothing. Raises Disconnected."""
+
     def try_send(self, data: bytes) -> int:
         """Sends what fits without waiting; how many bytes that was. Raises Disconnected."""
 
@@ -54,6 +57,9 @@ class StreamPipe:
             return bytes(await self._stream.receive_some(limit))
         except _BROKEN as error:
             raise Disconnected from error
+
+    def try_receive(self, limit: int) -> bytes:
+        return b""
 
     def try_send(self, data: bytes) -> int:
         return 0
@@ -95,6 +101,14 @@ class SocketPipe(StreamPipe):
                 except BlockingIOError:
                     continue
         except _BROKEN as error:
+            raise Disconnected from error
+
+    def try_receive(self, limit: int) -> bytes:
+        try:
+            return os.read(self._fd, limit)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
             raise Disconnected from error
 
     def try_send(self, data: bytes) -> int:

@@ -76,7 +76,11 @@ class Site:
     async def respond(self, request: Request, local: bool) -> Response:
         """The response; never raises for what the client or the program did."""
         try:
-            response = await self._route(request, local)
+            route = self._router.route(request)
+            if isinstance(route, Call):
+                response = reply(await self.invoke(route.handler, route.args))
+            else:
+                response = await self._serve_page(route, request, local)
         except Refused as refusal:
             response = refusal_reply(refusal.status, refusal.reason)
         except Exception as error:  # of the program or of the runtime: the client gets its text
@@ -85,10 +89,9 @@ class Site:
             self._allow_origin(request, response)
         return response
 
-    async def _route(self, request: Request, local: bool) -> Response:
-        route = self._router.route(request)
-        if isinstance(route, Call):
-            return reply(await self.invoke(route.handler, route.args))
+    async def _serve_page(
+        self, route: Response | StaticFile | SystemPage, request: Request, local: bool
+    ) -> Response:
         if isinstance(route, Response):
             return route
         if isinstance(route, StaticFile):

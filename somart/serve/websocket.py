@@ -237,6 +237,8 @@ class SocketServer:
         try:
             if self._sessions <= self._limits.connections:
                 await SocketSession(self._site, pipe).run()
+        except Exception as error:  # a fault of the server: it costs this client, nobody else
+            self._site.log.fault(error)
         finally:
             self._sessions -= 1
             if not self._sessions:

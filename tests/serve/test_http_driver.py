@@ -439,6 +439,55 @@ def test_a_client_that_leaves_ends_its_stream() -> None:
     run(test)
 
 
+def test_a_stream_that_breaks_while_sending_harms_nobody() -> None:
+    async def test() -> None:
+        out = io.StringIO()
+        async with serving(log=ServerLog(requests=False, stream=out)) as server:
+            client = server.client()
+            await client.send(b"GET /feed HTTP/1.1\r\nHost: here\r\n\r\n")
+            await client.until(b"connected\n")
+            assert isinstance(client.stream, trio.StapledStream)
+            await client.stream.receive_stream.aclose()
+            assert (await server.client().ask("GET", "/put/pen/3"))[0] == 200
+            await trio.testing.wait_all_tasks_blocked()
+            assert not server.site.app.events._subscribers
+            assert (await server.client().ask("GET", "/put/pen/4"))[0] == 200
+        assert out.getvalue() == ""
+
+    run(test)
+
+
+def test_a_fault_of_the_server_costs_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        out = io.StringIO()
+        async with serving(log=ServerLog(requests=False, stream=out)) as server:
+            with monkeypatch.context() as patched:
+                patched.setattr(server.site, "respond", lambda *_: 1 / 0)
+                client = server.client()
+                await client.send(GET)
+                assert await client.ended() == b""
+            assert (await server.client().ask("GET", "/add/1/2"))[2] == THREE
+        assert "internal error: ZeroDivisionError" in out.getvalue()
+
+    run(test)
+
+
+def test_a_handler_that_blocks_the_loop_costs_others_no_deadline() -> None:
+    async def test() -> None:
+        async with serving(limits=ServeLimits(request_seconds=5)) as server:
+            client = server.client()
+            await client.send(GET[:20])
+            await trio.testing.wait_all_tasks_blocked()
+            clock = trio.lowlevel.current_clock()
+            assert isinstance(clock, trio.testing.MockClock)
+            clock.jump(100)  # as if a handler had run that long
+            await trio.testing.wait_all_tasks_blocked()
+            await client.send(GET[20:])
+            assert (await client.answer())[2] == THREE
+
+    run(test)
+
+
 # --- shutdown ------------------------------------------------------------------------------------
 
 

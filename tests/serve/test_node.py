@@ -103,6 +103,44 @@ def test_a_signal_lets_the_request_in_flight_finish(tmp_path: Path) -> None:
         assert running.process.wait(timeout=15) == 0
 
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def read_until(client: socket.socket, mark: bytes) -> bytes:
+    data = b""
+    while mark not in data:
+        piece = client.recv(4096)
+        assert piece, data
+        data += piece
+    return data
+
+
+@pytest.mark.slow
+def test_streams_and_sockets_over_tcp_end_with_the_node(tmp_path: Path) -> None:
+    with node(tmp_path / "data") as running:
+        port = int(running.line("websocket:").rpartition(":")[2])
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as chat,
+            socket.create_connection(("127.0.0.1", running.port), timeout=10) as stream,
+        ):
+            chat.sendall(HANDSHAKE)
+            assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in read_until(chat, b"\r\n\r\n")
+            chat.sendall(b"\x81\x82\0\0\0\0hi")
+            assert read_until(chat, b"}").endswith(b'{"got": "hi"}')
+            stream.sendall(b"GET /feed HTTP/1.1\r\nHost: here\r\n\r\n")
+            read_until(stream, b'"connected"}')
+            assert running.get("/put/pen/3")[0] == 200
+            assert b'data: ["pen", 3]' in read_until(stream, b"3]")
+            assert b'{"event":"stocked","data":["pen", 3]}' in read_until(chat, b"}")
+            running.process.send_signal(signal.SIGTERM)
+            assert read_until(stream, b"0\r\n\r\n")
+            assert chat.recv(100)[:4] == b"\x88\x02\x03\xe9"  # close, 1001: going away
+        assert running.process.wait(timeout=15) == 0
+
+
 @pytest.mark.slow
 def test_slow_readers_and_large_answers_over_a_socket(tmp_path: Path) -> None:
     text = b"x" * 3_000_000
