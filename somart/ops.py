@@ -208,12 +208,12 @@ def loose_ne(a: Value, b: Value) -> bool:
 
 def truthy(v: Value) -> bool:
     """The one truth rule: false are `false`, `()`, Int 0, `""` and `[]` (core §3.5, rule A)."""
-    if v is True or v is False:
-        return v
     kind = type(v)
-    if kind is float or kind is dict:
-        return True
-    return bool(v) if kind is int or kind is str or kind is list else v is not None
+    if kind is bool:
+        return v  # type: ignore[no-any-return]
+    if kind is int or kind is str or kind is list:
+        return not not v
+    return v is not None
 
 
 def not_(v: Value) -> bool:

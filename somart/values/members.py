@@ -11,7 +11,7 @@ def field(v: Value, name: str) -> Value:
     """`v.name`. Properties of Maps hide entries of the same name."""
     kind = type(v)
     if kind is dict:
-        return _map_field(v, name)
+        return v.get(name) if name not in _MAP_PROPERTIES else _map_property(v, name)
     if kind is list:
         return _list_field(v, name)
     if kind is str:
@@ -19,14 +19,13 @@ def field(v: Value, name: str) -> Value:
     raise type_error(f"cannot access field '{name}' on {debug(v)}")
 
 
-def _map_field(v: dict[str, Value], name: str) -> Value:
+_MAP_PROPERTIES = frozenset({"keys", "values", "length", "len", "size"})
+
+
+def _map_property(v: dict[str, Value], name: str) -> Value:
     if name == "keys":
         return list(v)
-    if name == "values":
-        return list(v.values())
-    if name in ("length", "len", "size"):
-        return len(v)
-    return v.get(name)
+    return list(v.values()) if name == "values" else len(v)
 
 
 def _list_field(v: list[Value], name: str) -> Value:

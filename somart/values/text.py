@@ -26,7 +26,10 @@ def text(v: Value) -> str:
     if kind is str:
         return v  # type: ignore[no-any-return]
     if kind is int:
-        return int_text(v)
+        try:
+            return str(v)
+        except ValueError:
+            return int_text(v)
     return _composite(v, kind)
 
 
