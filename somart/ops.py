@@ -212,7 +212,7 @@ def truthy(v: Value) -> bool:
     if kind is bool:
         return v  # type: ignore[no-any-return]
     if kind is int or kind is str or kind is list:
-        return not not v
+        return bool(v)
     return v is not None
 
 
