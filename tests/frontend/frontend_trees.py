@@ -35,12 +35,7 @@ amounts = st.sampled_from(
 )
 strings = texts.map(string)
 atoms = (
-    numbers
-    | amounts
-    | strings
-    | st.booleans().map(n.Bool)
-    | st.just(n.Unit())
-    | names.map(n.Name)
+    numbers | amounts | strings | st.booleans().map(n.Bool) | st.just(n.Unit()) | names.map(n.Name)
 )
 
 
@@ -89,7 +84,7 @@ patterns = st.recursive(
     max_leaves=4,
 )
 
-OPERATORS = "+ - * / % == != < > <= >= && || ??".split()
+OPERATORS = ["+", "-", "*", "/", "%", "==", "!=", "<", ">", "<=", ">=", "&&", "||", "??"]
 
 
 def _piped(left: n.Expr, right: n.Expr) -> n.Expr:
@@ -135,7 +130,7 @@ def statements(inner: st.SearchStrategy[n.Expr]) -> st.SearchStrategy[n.Stmt]:
     assigned = st.sampled_from(["a", "b", "state", "longer_name"])
     return (
         st.builds(n.Let, names, inner)
-        | st.builds(n.Assign, assigned, st.sampled_from("= += -= *= /=".split()), inner)
+        | st.builds(n.Assign, assigned, st.sampled_from(["=", "+=", "-=", "*=", "/="]), inner)
         | st.builds(n.Return, inner)
         | st.builds(n.Ensure, inner)
         | st.builds(n.Emit, names, st.lists(inner, max_size=2).map(tuple))
