@@ -20,6 +20,7 @@ from .routines import (
     pipe_parts,
     slot_target,
 )
+from .tree import walk
 
 _BAD_PIPE = "pipe (|>) right side must be a function call"
 _COUNTS = {
@@ -200,8 +201,8 @@ class Calls(Access):
             return None
         source = self.expr(items)
         inner = self.routine.scopes.functions[id(body)]
-        if inner.copies:
-            return None
+        if inner.copies or any(isinstance(i, n.Lambda) for i in walk(body.body)):
+            return None  # a lambda inside must see its own item
         param = self.routine.scopes.variables[id(body)]
         with self.out.capture() as lines:
             outer, self.function = self.function, inner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 from ..frontend import nodes as n
 from ..frontend.printer import expr_text
@@ -234,10 +235,12 @@ class CellWriter:
         if self.cell.kind != "test":
             return
         rules = [r for s in sections(self.cell, n.Rules) for r in s.rules]
-        for number, rule in enumerate((r for r in rules if isinstance(r, n.Assert)), 1):
-            self._assert(number, rule)
-        for number, rule in enumerate((r for r in rules if isinstance(r, n.PropertyTest)), 1):
-            self._property(number, rule)
+        asserts, properties = count(1), count(1)
+        for rule in rules:  # in source order, in which they are reported
+            if isinstance(rule, n.Assert):
+                self._assert(next(asserts), rule)
+            elif isinstance(rule, n.PropertyTest):
+                self._property(next(properties), rule)
 
     def _assert(self, number: int, rule: n.Assert) -> None:
         routine = self.module.routines.others[id(rule.value)]

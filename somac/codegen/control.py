@@ -69,7 +69,7 @@ class Control(Calls):
         with self.out.capture() as lines:
             right = self.expr(node.right)
         stable = left.constant and left.pure
-        if not lines and (stable or (not self._in_lambda() and right.kind != k.UNIT)):
+        if not lines and (right.kind != k.UNIT or right.pure):
             first = left.text if stable else f"({name} := {left.text})"
             shown = left.text if stable else name
             text = f"{shown} if {first} is not None else {right.at(OR)}"
@@ -79,10 +79,6 @@ class Control(Calls):
             self.out.replay(lines)
             self.deliver(right, into(name))
         return Ex(name, kind, constant=True, pure=True)
-
-    def _in_lambda(self) -> bool:
-        """Inside a Python lambda or comprehension no name may be assigned by a walrus."""
-        return self.function is not self.routine.scopes.function
 
     # --- try and ? ---
 

@@ -82,10 +82,12 @@ def _inside_out(cell: n.Cell) -> Iterable[n.Cell]:
 
 def _imports(out: Writer, used: set[str], runtime: str) -> None:
     """In the order of ruff's rule I001."""
-    names = used - {"App"}
+    names = used - {"App", "lru_cache"}
+    if "lru_cache" in used:
+        out.add("from functools import lru_cache")
     if "App" in used:
         out.add("from typing import TYPE_CHECKING")
-        out.blank()
+    out.blank()
     if names:
         out.add(f"from {runtime} import {', '.join(sorted(names, key=_import_order))}")
     if "App" in used:

@@ -97,7 +97,12 @@ class Kinds:
     # --- variables and results ---
 
     def visit(self, routine: Routine) -> None:
-        """One round: joins what is assigned into the variables, what is returned into the result."""
+        """One round: joins what is assigned into variables, what is returned into the result."""
+        if routine.native:
+            from .native_kinds import NativeKinds
+
+            routine.result = NativeKinds(self.routines, routine, frozenset()).result
+            return
         for node in walk(routine.body):
             self._writes(routine, node)
         if not isinstance(routine.body, n.Block):

@@ -6,7 +6,7 @@ import math
 
 
 def string(text: str) -> str:
-    """A Python literal of exactly this text, on one line and in ASCII where it cannot be printed."""
+    """A Python literal of exactly this text, on one line."""
     body = "".join(_escaped(char) for char in text)
     if '"' in text and "'" not in text:
         return f"'{body}'"

@@ -23,7 +23,7 @@ LOOSE, OR, AND, NOT, COMPARE, SUM, PRODUCT, SIGN, AWAIT, ATOM = range(10)
 
 @dataclass(frozen=True, slots=True)
 class Ex:
-    """A Python expression. `constant` ones may move past others' effects, `pure` ones be dropped."""
+    """A Python expression. `constant` ones may move past effects, `pure` ones be dropped."""
 
     text: str
     kind: str = k.ANY
@@ -106,7 +106,13 @@ class Base(ABC):
 
     def temp(self, hint: str) -> str:
         """A new local name that no variable has."""
-        return self.namer.fresh(f"_{hint}")
+        name = self.namer.fresh(f"_{hint}")
+        while self.function is not self.routine.scopes.function:
+            outer = self.routine.scopes.function.namer.fresh(name)
+            if outer == name:
+                break
+            name = self.namer.fresh(outer)
+        return name
 
     # --- pieces ---
 

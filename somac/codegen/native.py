@@ -1,26 +1,234 @@
-"""`[native]` handlers (core §6)."""
+"""`[native]` handlers as straight Python: kinds are static, so operators are Python's (core §6).
+
+A handler becomes two methods: the public one converts its arguments to the declared kinds, the
+private one does the work and is what other native handlers call.
+"""
 
 from __future__ import annotations
 
-from .literals import docstring
-from .lowering import RETURN, ModuleContext
-from .routines import Routine
+from collections.abc import Sequence
+
+from ..frontend import nodes as n
+from . import kinds as k
+from .literals import docstring, floating, string
+from .lowering import COMPARE, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
+from .native_kinds import SCALARS, NativeKinds, combined
+from .routines import BuiltinCall, HandlerCall, Routine, Routines
+from .scopes import Var
 from .statements import RoutineLowering
+from .tree import walk
 from .writer import Writer
+
+_IMPURE = frozenset(
+    """random read_file read_stdin write_str buffer buffer_f hashmap strbuf buf_set buf_set_f hm_set
+    hm_inc sb_push sb_push_int sb_push_char sb_finish""".split()  # noqa: SIM905
+)
+MEMO_SIZE = 1 << 18  # results kept for each recursive handler
 
 
 class NativeLowering(RoutineLowering):
+    """Lowers one native handler."""
+
     def __init__(
         self, module: ModuleContext, routine: Routine, writer: Writer, method: str
     ) -> None:
         super().__init__(module, routine, writer)
         self.method = method
+        self.native = NativeKinds(module.routines, routine, frozenset())
 
     def write(self, note: str) -> None:
-        names = [v.py for v in self.routine.scopes.function.variables if v.origin == "param"]
-        listed = ", ".join(["self", *(f"{p}: Value" for p in names)])
+        """Both methods; the decorator of the public one has been written."""
+        variables = [v for v in self.function.variables if v.origin == "param"]
+        params = [v.py for v in variables]
+        inner = native_method(self.routines, self.routine)
+        listed = ", ".join(["self", *(f"{p}: Value" for p in params)])
         self.use("Value")
         with self.out.suite(f"def {self.method}({listed}) -> Value:"):
             self.out.add(docstring(note))
-            self.begin()
-            self.block(self.routine.body.statements, RETURN)  # type: ignore[attr-defined]
+            passed = ", ".join(
+                self._converted(Ex(p), self.native.variables[v])
+                for p, v in zip(params, variables, strict=True)
+            )
+            self.out.add(f"return self.{inner}({passed})")
+        self.out.blank()
+        if self._memoised():
+            self.out.add(f"@{self.use('lru_cache')}(maxsize={MEMO_SIZE})")
+        typed = [f"{v.py}: {self._native_type(self.native.variables[v])}" for v in variables]
+        result = self._native_type(self.native.result)
+        with self.out.suite(f"def {inner}({', '.join(['self', *typed])}) -> {result}:"):
+            body = self.routine.body
+            if isinstance(body, n.Block):
+                self.block(body.statements, RETURN)
+
+    def _native_type(self, kind: str) -> str:
+        text = k.PYTHON_TYPES.get(kind, "None" if kind == k.UNIT else "Value")
+        if "Value" in text:
+            self.use("Value")
+        return text
+
+    def _memoised(self) -> bool:
+        """Pure recursion is remembered, so that naive exponential recursion ends (core §6)."""
+        kinds = self.native.variables
+        params = [v for v in self.function.variables if v.origin == "param"]
+        scalar = all(kinds[v] in SCALARS for v in params) and self.native.result in SCALARS
+        return scalar and bool(params) and _pure_recursion(self.routines, self.routine)
+
+    # --- kinds and conversions ---
+
+    def kind(self, node: n.Node) -> str:
+        return self.native.expr(node)
+
+    def _variable(self, var: Var) -> str:
+        return self.native.variables.get(var, k.INT)
+
+    def convert(self, ex: Ex, want: str) -> Ex:
+        """A value on its way into a variable, parameter or result of a static kind."""
+        if ex.kind == want or want not in SCALARS or want == k.STRING:
+            return ex
+        if want == k.FLOAT and ex.constant and ex.kind == k.INT and ex.text.isdigit():
+            return Ex(floating(float(ex.text)), k.FLOAT, constant=True, pure=True)
+        return Ex(self._converted(ex, want), want)
+
+    def _converted(self, ex: Ex, want: str) -> str:
+        helper = {k.INT: "as_int", k.FLOAT: "as_float", k.BOOL: "as_bool"}.get(want)
+        return f"{self.use('native')}.{helper}({ex.text})" if helper else ex.text
+
+    # --- expressions ---
+
+    def name(self, node: n.Name) -> Ex:
+        var = self.routine.scopes.var(node)
+        if var is None:
+            return super().name(node)
+        return Ex(var.py, self._variable(var), constant=var.writes <= 1, pure=var.writes <= 1)
+
+    def literal(self, node: n.Node) -> Ex:
+        ex = super().literal(node)
+        return Ex(ex.text, k.INT, ex.level, True, True) if ex.kind == k.NAT else ex
+
+    def compare(self, op: str, left: Ex, right: Ex, node: n.Binary) -> Ex:
+        left = self._even_test(node, left)
+        text = f"{left.at(COMPARE + 1)} {op} {right.at(COMPARE + 1)}"
+        return Ex(text, k.BOOL, COMPARE, pure=True)
+
+    def truth(self, ex: Ex) -> Ex:
+        return ex
+
+    def unary(self, node: n.Unary) -> Ex:
+        operand = self.expr(node.operand)
+        if node.op == "!":
+            return Ex(f"not {operand.at(NOT)}", k.BOOL, NOT)
+        return Ex(f"-{operand.at(SIGN)}", operand.kind, SIGN)
+
+    def arithmetic(self, op: str, left: Ex, right: Ex, node: n.Binary | None = None) -> Ex:
+        kind = combined(op, left.kind, right.kind)
+        if kind == k.STRING:
+            return Ex(f"{self._native_text(left)} + {self._native_text(right)}", kind, SUM)
+        if op in "+-*":
+            level = PRODUCT if op == "*" else SUM
+            return Ex(f"{left.at(level)} {op} {right.at(level + 1)}", kind, level)
+        known = left.kind == right.kind == kind and kind in (k.INT, k.FLOAT)
+        prefix = {k.INT: "int_", k.FLOAT: "float_"}[kind] if known else ""
+        helper = prefix + ("div" if op == "/" else "mod")
+        text = f"{self.use('native')}.{helper}({left.text}, {right.text})"
+        if not known:
+            text = self._converted(Ex(text), kind)
+        return Ex(text, kind)
+
+    def _native_text(self, ex: Ex) -> str:
+        if ex.kind == k.STRING:
+            return ex.at(SUM + 1)
+        return f"{self.use('native')}.to_string({ex.text})"
+
+    def handler_call(self, target: HandlerCall, name: str, args: Sequence[n.Expr]) -> Ex:
+        routine = target.routine
+        if not routine.native or len(args) != len(routine.params):
+            return super().handler_call(target, name, args)
+        same = routine is self.routine
+        callee = self.native if same else NativeKinds(self.routines, routine, frozenset())
+        params = [v for v in routine.scopes.function.variables if v.origin == "param"]
+        values = self.operands(args)
+        listed = ", ".join(
+            self.convert(v, callee.variables[p]).text for v, p in zip(values, params, strict=True)
+        )
+        path = self.cell_path(routine.cell)
+        text = f"{path}.{native_method(self.routines, routine)}({listed})"
+        return Ex(text, callee.result)
+
+    def builtin_call(self, target: BuiltinCall, name: str, args: tuple[n.Expr, ...]) -> Ex:
+        values = self.operands(args)
+        kinds = [v.kind for v in values]
+        if name in ("min", "max") and k.FLOAT in kinds:
+            values = [self.convert(v, k.FLOAT) for v in values]
+        call = self.native._call(n.Unit(), name, args)
+        listed = ", ".join(v.text for v in values)
+        text = f"{self.use('native')}.{name}({listed})"
+        return Ex(text, call)
+
+    # --- statements ---
+
+    def _return(self, node: n.Return, dest: Dest) -> bool:
+        ex = self.convert(self.expr(node.value), self.native.result)
+        return self.deliver(ex, RETURN)
+
+    def deliver_expr(self, node: n.Node, dest: Dest) -> bool:
+        if dest.kind != "return":
+            return super().deliver_expr(node, dest)
+        return self.deliver(self.convert(self.expr(node), self.native.result), dest)
+
+    def _store(self, var: Var | None, value: n.Expr) -> None:
+        ex = self.expr(value)
+        if var is None or not var.reads:
+            self.deliver(ex, Dest("drop"))
+            return
+        self.out.add(f"{var.py} = {self.convert(ex, self._variable(var)).text}")
+
+    def _assign(self, node: n.Assign, dest: Dest) -> bool:
+        var = self.routine.scopes.var(node)
+        if node.op == "=" or var is None:
+            self._store(var, node.value)
+            return False
+        op, kind = node.op[0], self._variable(var)
+        right = self.expr(node.value)
+        if op in "+-*" and right.kind == kind and kind in (k.INT, k.FLOAT, k.STRING):
+            self.out.add(f"{var.py} {op}= {right.text}")
+            return False
+        ex = self.arithmetic(op, Ex(var.py, kind), right)
+        self.out.add(f"{var.py} = {self.convert(ex, kind).text}")
+        return False
+
+    def _iterable(self, node: n.Expr) -> str:
+        if isinstance(node, n.Call) and node.name == "range" and len(node.args) >= 2:
+            low, high = (self.convert(v, k.INT) for v in self.operands(node.args[:2]))
+            return f"range({high.text})" if low.text == "0" else f"range({low.text}, {high.text})"
+        return self.expr(node).text
+
+    def _loop_type(self, var: Var | None) -> None:
+        return None
+
+
+def native_method(routines: Routines, routine: Routine) -> str:
+    """The method that does the work of a native handler."""
+    public = routines.names.of(routine.cell).handlers[routine.name]
+    return f"_{public.strip('_')}_native"
+
+
+def _pure_recursion(routines: Routines, routine: Routine) -> bool:
+    """Whether the handler reaches itself, and nothing on the way has an effect."""
+    pending, seen, recursive = [routine], {routine}, False
+    while pending:
+        current = pending.pop()
+        for node in walk(current.body):
+            if not isinstance(node, n.Call):
+                continue
+            if node.name in _IMPURE:
+                return False
+            target = routines.call(current, node, node.name, node.args)
+            if isinstance(target, HandlerCall):
+                recursive = recursive or target.routine is routine
+                if target.routine not in seen:
+                    seen.add(target.routine)
+                    pending.append(target.routine)
+    return recursive
+
+
+__all__ = ["NativeLowering", "native_method", "string"]

@@ -87,7 +87,14 @@ class Operators(Base):
 
     def _unit_test(self, op: str, left: Ex, right: Ex) -> bool:
         """`x == ()`: no other kind equals unit, and unit compares with all."""
-        return op in ("==", "!=") and ("None" in (left.text, right.text)) and left != right
+        return (
+            op in ("==", "!=")
+            and "None" in (left.text, right.text)
+            and all(
+                ex.text == "None" or not ex.constant or ex.kind in (k.ANY, k.UNIT)
+                for ex in (left, right)
+            )
+        )
 
     def _even_test(self, node: n.Binary, left: Ex) -> Ex:
         """`n % 2 == 0` does not depend on the sign, so Python's remainder will do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..frontend import nodes as n
 from ..frontend.source import Span
@@ -25,7 +25,8 @@ class RoutineLowering(Matching):
         rule = _EXPRESSIONS.get(type(node))
         if rule is None:
             return self.literal(node)
-        return rule(self, node)
+        lowered: Ex = getattr(self, rule)(node)
+        return lowered
 
     def deliver_expr(self, node: n.Node, dest: Dest) -> bool:
         if isinstance(node, n.Match):
@@ -68,8 +69,7 @@ class RoutineLowering(Matching):
     def statement(self, node: n.Stmt, dest: Dest) -> bool:
         """Lowers a statement; True when control does not go on after it."""
         self.out.span = _begin(node)
-        rule = _STATEMENTS[type(node)]
-        ends = rule(self, node, dest)
+        ends: bool = getattr(self, _STATEMENTS[type(node)])(node, dest)
         if ends or isinstance(node, n.If | n.For | n.ExprStmt | n.Return):
             return ends
         return self.deliver(UNIT, dest)
@@ -352,34 +352,34 @@ def _begin(node: n.Stmt) -> Span:
     return value.span
 
 
-_EXPRESSIONS: dict[type[n.Node], Callable[..., Ex]] = {
-    n.Name: RoutineLowering.name,
-    n.Str: RoutineLowering.string,
-    n.Lambda: RoutineLowering.lambda_value,
-    n.Call: RoutineLowering.call,
-    n.Field: RoutineLowering.field,
-    n.Method: RoutineLowering.method,
-    n.Propagate: RoutineLowering.propagate,
-    n.Record: RoutineLowering.record,
-    n.ListLit: RoutineLowering.list_literal,
-    n.Binary: RoutineLowering.binary_of,
-    n.Unary: RoutineLowering.unary,
-    n.Pipe: RoutineLowering.pipe,
-    n.IfExpr: RoutineLowering.if_value,
-    n.Match: RoutineLowering.match_value,
-    n.Try: RoutineLowering.try_value,
+_EXPRESSIONS: dict[type[n.Node], str] = {
+    n.Name: "name",
+    n.Str: "string",
+    n.Lambda: "lambda_value",
+    n.Call: "call",
+    n.Field: "field",
+    n.Method: "method",
+    n.Propagate: "propagate",
+    n.Record: "record",
+    n.ListLit: "list_literal",
+    n.Binary: "binary_of",
+    n.Unary: "unary",
+    n.Pipe: "pipe",
+    n.IfExpr: "if_value",
+    n.Match: "match_value",
+    n.Try: "try_value",
 }
-_STATEMENTS: dict[type[n.Node], Callable[..., bool]] = {
-    n.Let: RoutineLowering._let,
-    n.Assign: RoutineLowering._assign,
-    n.Return: RoutineLowering._return,
-    n.If: RoutineLowering._if,
-    n.For: RoutineLowering._for,
-    n.While: RoutineLowering._while,
-    n.Break: RoutineLowering._break,
-    n.Continue: RoutineLowering._break,
-    n.Ensure: RoutineLowering._ensure,
-    n.Require: RoutineLowering._require,
-    n.Emit: RoutineLowering._emit,
-    n.ExprStmt: RoutineLowering._expression,
+_STATEMENTS: dict[type[n.Node], str] = {
+    n.Let: "_let",
+    n.Assign: "_assign",
+    n.Return: "_return",
+    n.If: "_if",
+    n.For: "_for",
+    n.While: "_while",
+    n.Break: "_break",
+    n.Continue: "_break",
+    n.Ensure: "_ensure",
+    n.Require: "_require",
+    n.Emit: "_emit",
+    n.ExprStmt: "_expression",
 }
