@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from ..frontend import nodes as n
@@ -13,6 +12,7 @@ from ..frontend.program import sections
 from .calls import Names
 from .context import Context, advice
 from .scopes import Body, bodies
+from .structure import duplicate_handlers
 from .sumtypes import states
 from .targets import calls, literal_targets
 
@@ -21,6 +21,7 @@ TEMPLATE_FILLERS = ("render", "render_each")
 
 def advise(context: Context) -> Iterator[Diagnostic]:
     """All advice: about cells first, then about bodies in order."""
+    yield from duplicate_handlers(context.program)
     for cell in context.program.all_cells:
         yield from _handlers(cell)
     machines = [m for c in context.program.all_cells for m in sections(c, n.Machine)]
@@ -40,18 +41,7 @@ def advise(context: Context) -> Iterator[Diagnostic]:
 
 
 def _handlers(cell: n.Cell) -> Iterator[Diagnostic]:
-    written = sections(cell, n.Handler)
-    counts = Counter(h.name for h in written)
-    seen: Counter[str] = Counter()
-    for handler in written:
-        seen[handler.name] += 1
-        if seen[handler.name] == 2 and counts[handler.name] > 1:
-            yield advice(
-                "A309",
-                f"duplicate handler '{handler.name}' in cell '{cell.name}' (last definition wins)",
-                handler,
-                f"rename or remove one `on {handler.name}` of cell '{cell.name}'",
-            )
+    for handler in sections(cell, n.Handler):
         info = BUILTINS.get(handler.name)
         if info and not info.lambda_only and len(handler.params) >= info.min_args:
             yield advice(

@@ -1,4 +1,4 @@
-"""Things declared twice in one cell: slots and signals (§4.2)."""
+"""Things declared twice in one cell: slots, signals (§4.2) and handlers (core §2.2)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ..frontend import nodes as n
 from ..frontend.diagnostics import Diagnostic
-from ..frontend.program import sections
-from .context import Context, error
+from ..frontend.program import Program, sections
+from .context import Context, advice, error
 
 
 def signatures(cell: n.Cell, *kinds: str) -> Iterator[n.Signature]:
@@ -35,3 +35,20 @@ def check_structure(cell: n.Cell, context: Context) -> Iterator[Diagnostic]:
             fix = f"remove the second `{signal.kind} {signal.name}` from the face of '{cell.name}'"
             yield error("E111", "duplicate_signal", message, signal, fix)
         seen.add(signal.name)
+
+
+def duplicate_handlers(program: Program) -> tuple[Diagnostic, ...]:
+    """Handlers defined twice in one cell: every command warns, the last definition wins."""
+    found = []
+    for cell in program.all_cells:
+        counts: dict[str, int] = {}
+        for handler in sections(cell, n.Handler):
+            counts[handler.name] = counts.get(handler.name, 0) + 1
+            if counts[handler.name] == 2:
+                message = (
+                    f"duplicate handler '{handler.name}' in cell '{cell.name}'"
+                    " (last definition wins)"
+                )
+                fix = f"rename or remove one `on {handler.name}` of cell '{cell.name}'"
+                found.append(advice("A309", message, handler, fix))
+    return tuple(found)

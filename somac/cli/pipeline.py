@@ -39,12 +39,17 @@ def read(path: str) -> Unit | None:
 
 
 def read_runnable(path: str) -> Unit | None:
-    """Loads a program and refuses `[native]` handlers that are not native (core §6)."""
+    """Loads a program and refuses `[native]` handlers that are not native (core §6).
+
+    Warns of handlers that are defined twice (core §2.2).
+    """
     from ..check.native import native_errors
+    from ..check.structure import duplicate_handlers
 
     unit = read(path)
     if unit is None or report_diagnostics(native_errors(unit.program)):
         return None
+    report_diagnostics(duplicate_handlers(unit.program))
     return unit
 
 
