@@ -39,12 +39,21 @@ class StartFailure(Exception):
     """The node cannot start; the text is for the terminal."""
 
 
-def main(spec: ProgramSpec, argv: Sequence[str]) -> int:
-    """The command line of a generated package. Gives the exit code: 0, 1, or 2 for misuse."""
-    parser = make_parser(spec.package or spec.name, spec.manifest.description or None)
+def main(
+    spec: ProgramSpec,
+    argv: Sequence[str],
+    *,
+    prog: str | None = None,
+    static_root: Path | None = None,
+) -> int:
+    """The command line of a generated package. Gives the exit code: 0, 1, or 2 for misuse.
+
+    `static_root` is the folder `static/` of a program that is no package on disk.
+    """
+    parser = make_parser(prog or spec.package or spec.name, spec.manifest.description or None)
     parser.add_argument("--version", action="version", version=spec.manifest.version)
     try:
-        options = options_of(parser, parser.parse_args(argv), _package_static(spec))
+        options = options_of(parser, parser.parse_args(argv), static_root or _package_static(spec))
     except SystemExit as leaving:  # argparse has said why
         return leaving.code if isinstance(leaving.code, int) else 2
     return serve_program(spec, options)
@@ -229,10 +238,15 @@ class Node:
     async def _listen(self, port: int) -> Listeners:
         host = self._options.host
         try:
-            return await trio.open_tcp_listeners(port, host=host, backlog=1024)
+            listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
         except OSError as error:
             reason = error.strerror or os.strerror(error.errno or 0)
             raise StartFailure(f"cannot start server on {host}:{port}: {reason}") from error
+        if port == 0:  # each address of a name has got a port of its own: keep one
+            for listener in listeners[1:]:
+                await listener.aclose()
+            del listeners[1:]
+        return listeners
 
     async def _listen_for_sockets(self, site: Site) -> Listeners:
         if not site.has_socket:

@@ -14,7 +14,7 @@ from .message import Request, Response
 from .replies import plain
 
 _TYPES = {
-    "css": "text/css; charset=utf-8",
+    "css": "text/css",
     "js": "application/javascript",
     "html": "text/html; charset=utf-8",
     "png": "image/png",
