@@ -70,7 +70,7 @@ class Names:
         self.program = context.program
         self.body = body
         self.settled: set[int] = set()  # nodes that their parents have already judged
-        self.handlers_below = {h for c in self.program.all_cells for h in handlers_of(c)}
+        self.handlers_below = context.handler_names
 
     def check(self) -> Iterator[Diagnostic]:
         yield from self.judge(self.body.root, outside_strings)
@@ -112,7 +112,7 @@ class Names:
 
     def _unknown_variable(self, node: n.Node, name: str) -> Diagnostic:
         hint: str | None
-        if self.program.find_slot(self.body.cell, name):
+        if name in self.context.slot_names:
             hint = f"a slot is no value: write `{name}.values`, `{name}.get(key)` …"
             fix = f"call an operation of slot '{name}'"
         elif name in BUILTINS or name in self.handlers_below:
@@ -176,7 +176,7 @@ class Names:
             yield self._error("E205", message, node, f"give variant '{name}' {takes} {word}")
 
     def _handler(self, node: n.Node, name: str, got: int) -> Iterator[Diagnostic]:
-        found = self.program.find_handler(self.body.cell, name)
+        found = self.context.find_handler(self.body.cell, name)
         if found is not None:
             expected = len(found[1].params)
             if expected != got:
@@ -224,7 +224,7 @@ class Names:
 
     def emit(self, node: n.Emit) -> Iterator[Diagnostic]:
         for cell in self.program.live:
-            handler = handlers_of(cell).get(node.name)
+            handler = self.context.handlers(cell).get(node.name)
             if handler is None or cell is self.body.cell:
                 continue
             if len(handler.params) != len(node.args):
@@ -267,6 +267,8 @@ class Names:
             yield self._error("E203", message, node, fix)
 
     def _slot(self, name: str) -> n.Slot | None:
+        if name not in self.context.slot_names:
+            return None
         found = self.program.find_slot(self.body.cell, name)
         if found is not None:
             return found[1]

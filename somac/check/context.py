@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..frontend import nodes as n
 from ..frontend.diagnostics import Diagnostic, Severity
-from ..frontend.program import Program
+from ..frontend.program import Program, handlers_of, slots_of
 from ..frontend.walk import walk
 from ..manifest import Manifest
 from .properties import PropertyTable, property_table
@@ -21,6 +21,7 @@ class Context:
     program: Program
     manifest: Manifest
     _walks: dict[int, tuple[n.Node, ...]] = field(default_factory=dict, repr=False)
+    _handlers: dict[int, dict[str, n.Handler]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def properties(self) -> PropertyTable:
@@ -29,6 +30,31 @@ class Context:
     @cached_property
     def checkers(self) -> tuple[n.Cell, ...]:
         return tuple(c for c in self.program.cells if c.kind == "checker")
+
+    @cached_property
+    def handler_names(self) -> frozenset[str]:
+        """The handlers of all cells, those of interiors included."""
+        return frozenset(h for cell in self.program.all_cells for h in self.handlers(cell))
+
+    @cached_property
+    def slot_names(self) -> frozenset[str]:
+        """The slots of all cells, those of interiors included."""
+        return frozenset(s for cell in self.program.all_cells for s in slots_of(cell))
+
+    def handlers(self, cell: n.Cell) -> dict[str, n.Handler]:
+        """`handlers_of`, worked out once per cell."""
+        found = self._handlers.get(id(cell))
+        if found is None:
+            found = self._handlers[id(cell)] = handlers_of(cell)
+        return found
+
+    def find_handler(self, cell: n.Cell, name: str) -> tuple[n.Cell, n.Handler] | None:
+        """The handler that a call from `cell` reaches: its own, then in source order."""
+        own = self.handlers(cell).get(name)
+        if own is not None:
+            return cell, own
+        found = self.program.handlers.get(name)
+        return found[0] if found else None
 
     def nodes(self, root: n.Node) -> tuple[n.Node, ...]:
         """All nodes of a tree; the same tree is walked once."""

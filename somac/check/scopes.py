@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..frontend import nodes as n
-from ..frontend.program import sections, slots_of
+from ..frontend.program import sections
 from .context import Context
 
 GUARD_NAMES = frozenset({"_id", "_from", "_to"})
@@ -30,7 +30,7 @@ class Body:
 
 def bodies(context: Context) -> Iterator[Body]:
     """All bodies of the program's cells; the assertions of test cells are not among them."""
-    slot_names = frozenset(s for cell in context.program.all_cells for s in slots_of(cell))
+    slot_names = context.slot_names
     for cell in context.program.all_cells:
         for handler in sections(cell, n.Handler):
             params = frozenset(p.name for p in handler.params)
