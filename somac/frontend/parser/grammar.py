@@ -13,8 +13,13 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from parsimonious.exceptions import ParseError  # type: ignore[import-untyped]
-from parsimonious.expressions import Compound, Expression, Literal, Regex, Sequence  # type: ignore[import-untyped]
-from parsimonious.grammar import Grammar  # type: ignore[import-untyped]
+from parsimonious.expressions import Expression, Regex  # type: ignore[import-untyped]
+from parsimonious.expressions import re as regex
+from parsimonious.grammar import (  # type: ignore[import-untyped]
+    Grammar,
+    RuleVisitor,
+    rule_grammar,
+)
 
 
 class Tree(Protocol):
@@ -41,12 +46,49 @@ def grammar_text() -> str:
     return files("somac.frontend").joinpath("grammar.peg").read_text(encoding="utf-8")
 
 
+# A token on a line of its own with the blanks behind it: a regular expression, or its text.
+_REGEX_TOKEN = re.compile(r"""^([A-Za-z_]+ *= ~r)(["'])(.*)\2s? _$""", re.MULTILINE)
+_TEXT_TOKEN = re.compile(r"""^([A-Za-z_]+ *= )"([^"]+)" _$""", re.MULTILINE)
+_UNREAD = re.compile(r"^#.*\n|^\n", re.MULTILINE)
+
+
 @cache
 def grammar() -> Grammar:
     """The grammar, built on first use."""
-    built = Grammar(grammar_text())
-    _fuse_tokens(built)
-    return built
+    text = _UNREAD.sub("", grammar_text())
+    text = _REGEX_TOKEN.sub(r"\1\2(?:\3)\\s*\2s", text)
+    text = _TEXT_TOKEN.sub(lambda m: f'{m[1]}~r"{re.escape(m[2])}\\s*"', text)
+    return _LazyGrammar(text)
+
+
+class _LazyRegex(Regex):  # type: ignore[misc]
+    """A regular expression that is compiled when it is first needed: many rules are rare."""
+
+    __slots__ = ("flags", "pattern")
+
+    def __init__(self, pattern: str, flags: str) -> None:
+        Expression.__init__(self)
+        self.pattern = pattern
+        self.flags = regex.S if "s" in flags else 0
+        self.identity_tuple = (self.name, pattern)
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for `re`, as long as its slot is empty."""
+        if name != "re":
+            raise AttributeError(name)
+        self.re = regex.compile(self.pattern, self.flags)
+        return self.re
+
+
+class _LazyVisitor(RuleVisitor):  # type: ignore[misc]
+    def visit_regex(self, _node: object, parts: Any) -> _LazyRegex:
+        _tilde, literal, flags, _blank = parts
+        return _LazyRegex(literal.literal, flags.text)
+
+
+class _LazyGrammar(Grammar):  # type: ignore[misc]
+    def _expressions_from_rules(self, rules: str, custom_rules: Any) -> Any:
+        return _LazyVisitor(custom_rules).visit(rule_grammar.parse(rules))
 
 
 def match(rule: str, text: str, position: int = 0) -> Tree:
@@ -67,30 +109,3 @@ def rule_of(expression: Any) -> str:
     while not expression.name and getattr(expression, "members", None):
         expression = expression.members[0]
     return str(expression.name)
-
-
-def _fuse_tokens(built: Grammar) -> None:
-    """Replace each `token _` by one regular expression, everywhere in the graph of rules."""
-    blanks = built["_"]
-    fused: dict[int, Expression] = {}
-    for rule in list(built.values()):
-        if isinstance(rule, Sequence) and len(rule.members) == 2 and rule.members[1] is blanks:
-            fused[id(rule)] = _fused(rule.name, rule.members[0])
-    seen: set[int] = set()
-    pending = list(built.values())
-    while pending:
-        expression = pending.pop()
-        if id(expression) in seen or not isinstance(expression, Compound):
-            continue
-        seen.add(id(expression))
-        expression.members = tuple(fused.get(id(m), m) for m in expression.members)
-        pending.extend(expression.members)
-    for name, rule in list(built.items()):
-        dict.__setitem__(built, name, fused.get(id(rule), rule))
-
-
-def _fused(name: str, token: Expression) -> Expression:
-    if isinstance(token, Literal):
-        return Regex(re.escape(token.literal) + r"\s*", name=name)
-    assert isinstance(token, Regex)
-    return Regex(f"(?:{token.re.pattern})\\s*", name=name, dot_all=True)
