@@ -13,12 +13,31 @@ def equal(a: Value, b: Value) -> bool:
     if ka is not kb:
         return _is_number(ka) and _is_number(kb) and bool(a == b)  # exact between int and float
     if ka is list:
-        return len(a) == len(b) and all(map(equal, a, b))
+        return _equal_lists(a, b)
     if ka is dict:
-        return len(a) == len(b) and all(k in b and equal(v, b[k]) for k, v in a.items())
+        return _equal_maps(a, b)
     if ka is Variant:
         return equals_strictly(a, b)
     return bool(a == b)
+
+
+# Loops, not all(map(…)): nesting then costs Python frames, which are limited, and no C stack.
+def _equal_lists(a: list[Value], b: list[Value]) -> bool:
+    if len(a) != len(b):
+        return False
+    for x, y in zip(a, b, strict=True):  # noqa: SIM110
+        if not equal(x, y):
+            return False
+    return True
+
+
+def _equal_maps(a: dict[str, Value], b: dict[str, Value]) -> bool:
+    if len(a) != len(b):
+        return False
+    for key, x in a.items():  # noqa: SIM110
+        if key not in b or not equal(x, b[key]):
+            return False
+    return True
 
 
 def equals_strictly(a: Value, b: Value) -> bool:
@@ -45,8 +64,13 @@ def _same_payload(a: Value, b: Value) -> bool:
     if len(a) != len(b):
         return False
     if isinstance(a, dict):
-        return all(k in b and equals_strictly(v, b[k]) for k, v in a.items())
-    return all(map(equals_strictly, a, b))
+        if a.keys() != b.keys():
+            return False
+        a, b = a.values(), [b[key] for key in a]
+    for x, y in zip(a, b, strict=True):  # noqa: SIM110
+        if not equals_strictly(x, y):
+            return False
+    return True
 
 
 def _is_number(kind: type) -> bool:

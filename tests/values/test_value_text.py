@@ -195,3 +195,17 @@ def test_dates_agree_with_the_calendar(days: int) -> None:
     offset = date(1970, 1, 1).toordinal()
     assert civil_date(ordinal - offset) == (expected.year, expected.month, expected.day)
     assert civil_date(days + 146_097)[0] == civil_date(days)[0] + 400
+
+
+def test_deep_nesting_ends_in_an_error_not_in_a_crash() -> None:
+    def deep() -> Any:
+        v: Any = []
+        for _ in range(5000):
+            v = [v]
+        return v
+
+    a, b = deep(), deep()
+    for use in (text, to_json, lambda v: equal(v, b)):
+        with pytest.raises(RecursionError) as caught:
+            use(a)
+        assert ops.failed(caught.value)["error"] == "stack overflow (recursion depth exceeded)"
