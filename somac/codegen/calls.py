@@ -8,7 +8,7 @@ from ..frontend import nodes as n
 from ..frontend.builtins import HIGHER_ORDER
 from . import kinds as k
 from .access import Access
-from .kinds import INTS
+from .kinds import INTS, SpecialKinds
 from .literals import string
 from .lowering import ATOM, Ex
 from .routines import (
@@ -89,6 +89,14 @@ class Calls(Access):
             return self.after(values, self.fail(error))
         method = self.routines.names.of(routine.cell).handlers[name]
         listed = ", ".join(v.text for v in values)
+        kinds = self.kinds
+        if (
+            isinstance(kinds, SpecialKinds)
+            and kinds.routine is routine
+            and kinds.fits([v.kind for v in values])
+        ):
+            text = f"self.{special_method(method)}({listed})"
+            return self.awaited(text, routine.is_async, kinds.result or k.ANY)
         text = f"{self.cell_path(routine.cell)}.{method}({listed})"
         kind = routine.result if routine.result == k.UNIT else routine.result or k.ANY
         return self.awaited(text, routine.is_async, k.ANY if kind == k.UNIT else kind)
@@ -248,6 +256,11 @@ class Calls(Access):
 
     def argument_list(self, values: Sequence[Ex]) -> str:
         return ", ".join(v.text for v in values)
+
+
+def special_method(method: str) -> str:
+    """The version of a handler for arguments of the declared kinds."""
+    return f"_{method.strip('_')}_checked"
 
 
 def std_name(name: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 from ..frontend import nodes as n
 from ..frontend.printer import expr_text
 from ..frontend.program import handlers_of, sections
+from .calls import special_method
+from .kinds import PYTHON_TYPES, Kinds, SpecialKinds, special_kinds
 from .literals import docstring, floating, string, tuple_of
 from .lowering import RETURN, ModuleContext, into
 from .mangle import Namer
@@ -168,8 +171,11 @@ class CellWriter:
                 self.out.add(docstring(note))
             self._body(routine)
 
-    def _body(self, routine: Routine) -> None:
-        lowering = RoutineLowering(self.module, routine, self.out)
+    def _body(self, routine: Routine, kinds: Kinds | None = None) -> None:
+        module = self.module
+        if kinds is not None:
+            module = replace(module, kinds=kinds)
+        lowering = RoutineLowering(module, routine, self.out)
         lowering.begin()
         if isinstance(routine.body, n.Block):
             lowering.block(routine.body.statements, RETURN)
@@ -193,8 +199,33 @@ class CellWriter:
         method = self.names.handlers[name]
         if routine.native:
             NativeLowering(self.module, routine, self.out, method).write(note)
-        else:
+            return
+        special = special_kinds(self.module.kinds, routine)
+        if special is None:
             self._method(method, [f"{p}: Value" for p in names], routine, note)
+        else:
+            self._two_versions(method, routine, note, special)
+
+    def _two_versions(
+        self, method: str, routine: Routine, note: str, special: SpecialKinds
+    ) -> None:
+        """A hot handler: arguments of the declared kinds go to a version on Python's operators."""
+        self._use("Value")
+        word = "async def" if routine.is_async else "def"
+        listed = ", ".join(["self", *(f"{v.py}: Value" for v in special.assumed)])
+        passed = ", ".join(v.py for v in special.assumed)
+        checks = [f"type({v.py}) is {PYTHON_TYPES[kind]}" for v, kind in special.assumed.items()]
+        fast = special_method(method)
+        wait = "await " if routine.is_async else ""
+        with self.out.suite(f"{word} {method}({listed}) -> Value:"):
+            self.out.add(docstring(note))
+            with self.out.suite(f"if {' and '.join(checks)}:"):
+                self.out.add(f"return {wait}self.{fast}({passed})")
+            self._body(routine)
+        self.out.blank()
+        typed = [f"{v.py}: {PYTHON_TYPES[kind]}" for v, kind in special.assumed.items()]
+        with self.out.suite(f"{word} {fast}({', '.join(['self', *typed])}) -> Value:"):
+            self._body(routine, special)
 
     def _invariants(self) -> None:
         number = 0
@@ -209,10 +240,14 @@ class CellWriter:
                 self._method(f"_invariant_{number}", params, routine, "")
 
     def _timers(self) -> None:
-        for kind, word in ((n.Every, "every"), (n.After, "after")):
-            for number, timer in enumerate(sections(self.cell, kind), 1):
+        timers: dict[str, Sequence[n.Every | n.After]] = {
+            "every": sections(self.cell, n.Every),
+            "after": sections(self.cell, n.After),
+        }
+        for word, found in timers.items():
+            for number, timer in enumerate(found, 1):
                 self._decorate(f"@{self._use(word)}({milliseconds(timer)})", timer)
-                routine = self.module.routines.others[id(_body_of(timer))]
+                routine = self.module.routines.others[id(timer.body)]
                 self._method(f"_{word}_{number}", (), routine, f"{word} — {place(timer)}")
 
     def _guards(self) -> None:
@@ -280,10 +315,6 @@ def place(node: n.Node) -> str:
 
 def milliseconds(timer: n.Every | n.After) -> str:
     return f"{timer.milliseconds:_}"
-
-
-def _body_of(timer: n.Every | n.After) -> n.Block:
-    return timer.body
 
 
 def type_text(ref: n.TypeRef) -> str:

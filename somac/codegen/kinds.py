@@ -286,18 +286,16 @@ class Kinds:
         kinds = [self.expr(routine, a) for a in args]
         if name in _NATURAL:
             return NAT
-        if name == "map" and args:
-            mapping = len(args) >= 2 and kinds[0] not in (LIST, ANY, NONE)
-            literal = isinstance(args[-1], n.Lambda) and kinds[0] == LIST
-            return LIST if literal else MAP if mapping else ANY
+        if name == "map":
+            return _map_kind(args, kinds)
         if name in ("min", "max") and len(kinds) >= 2 and kinds[0] in INTS and kinds[1] in INTS:
             return join(kinds[0], kinds[1])
         if name == "abs" and kinds and kinds[0] in INTS:
             return NAT
         if name == "concat" and len(kinds) >= 2:
             return STRING
-        if name == "with" and kinds and kinds[0] == MAP:
-            return MAP
+        if name == "with" and kinds and kinds[0] in (MAP, NONE):
+            return kinds[0]
         return target.builtin.result or ANY
 
     def _member(self, routine: Routine, node: n.Field | n.Method) -> str:
@@ -323,6 +321,79 @@ def arithmetic(op: str, left: str, right: str) -> str:
     if FLOAT in (left, right) and (left in (*INTS, FLOAT)) and (right in (*INTS, FLOAT)):
         return FLOAT
     return left if op == "+" and left == right and left in (STRING, LIST) else ANY
+
+
+def _map_kind(args: tuple[n.Expr, ...], kinds: list[str]) -> str:
+    """`map(…)` is a Map unless it may be given a list and a lambda."""
+    if not args or len(args) > 2:
+        return MAP
+    if len(args) == 2 and kinds[0] == LIST and isinstance(args[1], n.Lambda):
+        return LIST
+    open_kinds = (LIST, ANY, NONE)
+    return ANY if kinds[0] in open_kinds and kinds[-1] in (ANY, NONE, LAMBDA) else MAP
+
+
+class SpecialKinds(Kinds):
+    """Kinds of one handler in the version whose parameters were checked to be as declared."""
+
+    def __init__(self, base: Kinds, routine: Routine, assumed: dict[Var, str]) -> None:
+        self.routines = base.routines
+        self.effects = base.effects
+        self.variables = {}
+        self.assumed = assumed
+        self.routine = routine
+        self.result = NONE
+        self._known = {}
+        self._changed = True
+        while self._changed:
+            self._changed = False
+            self._known.clear()
+            self.visit(routine)
+        self._known.clear()
+
+    def _result(self, routine: Routine, kind: str) -> None:
+        joined = join(self.result, kind)
+        if joined != self.result:
+            self.result = joined
+            self._changed = True
+
+    def called(self, routine: Routine, node: n.Node, name: str, args: tuple[n.Expr, ...]) -> str:
+        target = self.routines.call(routine, node, name, args)
+        if isinstance(target, HandlerCall) and target.routine is self.routine:
+            kinds = [self.expr(routine, a) for a in args]
+            if NONE in kinds or self.fits(kinds):
+                return self.result
+        return super().called(routine, node, name, args)
+
+    def fits(self, kinds: list[str]) -> bool:
+        """Whether arguments of these kinds may go straight to this version."""
+        wanted = list(self.assumed.values())
+        return len(kinds) == len(wanted) and all(
+            have == want or (want == INT and have in INTS)
+            for have, want in zip(kinds, wanted, strict=True)
+        )
+
+
+def special_kinds(kinds: Kinds, routine: Routine) -> SpecialKinds | None:
+    """Kinds for a second version of a hot handler: one that loops or calls itself."""
+    handler = routine.handler
+    if handler is None or routine.native or not handler.params:
+        return None
+    declared = {"Int": INT, "Float": FLOAT, "String": STRING, "Bool": BOOL}
+    wanted = [declared.get(p.type.name) for p in handler.params]
+    variables = [v for v in routine.scopes.function.variables if v.origin == "param"]
+    if None in wanted or not _is_hot(routine):
+        return None
+    assumed = {v: kind for v, kind in zip(variables, wanted, strict=True) if kind is not None}
+    return SpecialKinds(kinds, routine, assumed)
+
+
+def _is_hot(routine: Routine) -> bool:
+    return any(
+        isinstance(node, n.For | n.While)
+        or (isinstance(node, n.Call) and node.name == routine.name)
+        for node in walk(routine.body)
+    )
 
 
 def _catches_all(pattern: n.Pattern) -> bool:

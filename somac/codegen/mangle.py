@@ -106,6 +106,7 @@ CELL_ATTRIBUTES = frozenset(
 
 _PYTHON = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | frozenset(keyword.softkwlist)
 _LOOK_ALIKES = frozenset({"l", "I", "O"})  # pycodestyle E741
+_OUR_METHODS = re.compile(r"_\w+_(native|checked|\d+)")  # see cells.py
 
 
 def python_name(name: str) -> str:

@@ -33,7 +33,7 @@ class NativeLowering(RoutineLowering):
         self, module: ModuleContext, routine: Routine, writer: Writer, method: str
     ) -> None:
         super().__init__(module, routine, writer)
-        self.method = method
+        self.public = method
         self.native = NativeKinds(module.routines, routine, frozenset())
 
     def write(self, note: str) -> None:
@@ -43,7 +43,7 @@ class NativeLowering(RoutineLowering):
         inner = native_method(self.routines, self.routine)
         listed = ", ".join(["self", *(f"{p}: Value" for p in params)])
         self.use("Value")
-        with self.out.suite(f"def {self.method}({listed}) -> Value:"):
+        with self.out.suite(f"def {self.public}({listed}) -> Value:"):
             self.out.add(docstring(note))
             passed = ", ".join(
                 self._converted(Ex(p), self.native.variables[v])

@@ -103,8 +103,9 @@ class Operators(Base):
         if not (zero and isinstance(inner, n.Binary) and inner.op == "%"):
             return left
         divisor = inner.right
-        simple = isinstance(inner.left, n.Name) and isinstance(divisor, n.Int) and divisor.value
-        if not simple or self.kind(inner.left) not in INTS:
+        if not (isinstance(inner.left, n.Name) and isinstance(divisor, n.Int) and divisor.value):
+            return left
+        if self.kind(inner.left) not in INTS:
             return left
         return Ex(f"{self.expr(inner.left).text} % {divisor.value}", k.INT, PRODUCT, pure=True)
 

@@ -166,7 +166,8 @@ def _other_routines(cell: n.Cell) -> Iterator[Routine]:
     for memory in sections(cell, n.Memory):
         for expr in memory.invariants:
             yield Routine(cell, "invariant", ("_slot_len", "_slot_name", "_key"), expr)
-    for timer in (*sections(cell, n.Every), *sections(cell, n.After)):
+    timers: tuple[n.Every | n.After, ...] = (*sections(cell, n.Every), *sections(cell, n.After))
+    for timer in timers:
         yield Routine(cell, type(timer).__name__.lower(), (), timer.body)
     for rules in sections(cell, n.Rules):
         for rule in rules.rules:

@@ -300,7 +300,7 @@ class Resolver:
                 self._name_all(inner)
 
 
-_VISITORS: dict[type[n.Node], Callable[[Resolver, n.Node], None]] = {
+_VISITORS: dict[type[n.Node], Callable[..., None]] = {
     n.Block: Resolver._block,
     n.Name: Resolver._name,
     n.Call: Resolver._call,
@@ -316,4 +316,4 @@ _VISITORS: dict[type[n.Node], Callable[[Resolver, n.Node], None]] = {
     n.Binding: Resolver._binding,
     n.PrefixPattern: Resolver._prefix,
     n.Lambda: Resolver._lambda,
-}  # type: ignore[assignment]
+}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
 
 from ..frontend import nodes as n
 
+_FIELDS: dict[type[n.Node], tuple[str, ...]] = {}
 
-@cache
+
 def _field_names(kind: type[n.Node]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind) if f.name != "span")
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(f.name for f in fields(kind) if f.name != "span")
+    return names
 
 
 def children(node: n.Node) -> Iterator[n.Node]:
