@@ -10,8 +10,8 @@ from ..frontend.diagnostics import Diagnostic
 from ..frontend.names import nearest
 from ..frontend.program import sections
 from .calls import Names
-from .context import Context, advice
-from .scopes import Body, bodies
+from .context import Body, Context, advice
+from .scopes import bodies
 from .structure import duplicate_handlers
 from .sumtypes import states
 from .targets import calls, literal_targets

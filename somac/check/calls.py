@@ -14,8 +14,8 @@ from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.names import nearest
 from ..frontend.program import handlers_of, slots_of
 from ..frontend.walk import walk
-from .context import Context
-from .scopes import Body, bodies
+from .context import Body, Context
+from .scopes import bodies
 from .targets import literal_text
 
 SLOT_METHODS: dict[str, int] = {
@@ -223,6 +223,8 @@ class Names:
             yield self._error("E203", message, node, fix)
 
     def emit(self, node: n.Emit) -> Iterator[Diagnostic]:
+        if not self.context.is_live(self.body.cell):
+            return  # children of an interior emit to each other
         for cell in self.program.live:
             handler = self.context.handlers(cell).get(node.name)
             if handler is None or cell is self.body.cell:

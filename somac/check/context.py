@@ -15,11 +15,23 @@ from .properties import PropertyTable, property_table
 
 
 @dataclass(frozen=True)
+class Body:
+    """One body: where it stands, what it binds, and whether it is a `[native]` handler's."""
+
+    cell: n.Cell
+    root: n.Node
+    bound: frozenset[str]
+    native: bool = False
+    invariant: bool = False
+
+
+@dataclass(frozen=True)
 class Context:
     """One run of the checker."""
 
     program: Program
     manifest: Manifest
+    bodies: list[Body] = field(default_factory=list, repr=False)  # see `scopes.bodies`
     _walks: dict[int, tuple[n.Node, ...]] = field(default_factory=dict, repr=False)
     _handlers: dict[int, dict[str, n.Handler]] = field(default_factory=dict, repr=False)
 
@@ -40,6 +52,10 @@ class Context:
     def slot_names(self) -> frozenset[str]:
         """The slots of all cells, those of interiors included."""
         return frozenset(s for cell in self.program.all_cells for s in slots_of(cell))
+
+    def is_live(self, cell: n.Cell) -> bool:
+        """Whether a cell is a plain or agent cell of the top level."""
+        return any(cell is live for live in self.program.live)
 
     def handlers(self, cell: n.Cell) -> dict[str, n.Handler]:
         """`handlers_of`, worked out once per cell."""

@@ -6,30 +6,24 @@ it is for the run to find out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from ..frontend import nodes as n
 from ..frontend.program import sections
-from .context import Context
+from .context import Body, Context
 
 GUARD_NAMES = frozenset({"_id", "_from", "_to"})
 INVARIANT_NAMES = frozenset({"_slot_len", "_slot_name", "_key"})
 
 
-@dataclass(frozen=True)
-class Body:
-    """One body: where it stands, what it binds, and whether it is a `[native]` handler's."""
-
-    cell: n.Cell
-    root: n.Node
-    bound: frozenset[str]
-    native: bool = False
-    invariant: bool = False
-
-
-def bodies(context: Context) -> Iterator[Body]:
+def bodies(context: Context) -> tuple[Body, ...]:
     """All bodies of the program's cells; the assertions of test cells are not among them."""
+    if not context.bodies:
+        context.bodies.extend(_find(context))
+    return tuple(context.bodies)
+
+
+def _find(context: Context) -> Iterator[Body]:
     slot_names = context.slot_names
     for cell in context.program.all_cells:
         for handler in sections(cell, n.Handler):
@@ -51,15 +45,16 @@ def bodies(context: Context) -> Iterator[Body]:
 
 
 def _binders(nodes: tuple[n.Node, ...]) -> frozenset[str]:
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, (n.Let, n.For, n.Binding)):
-            found.add(node.name)
-        elif isinstance(node, n.Assign):
-            if node.op == "=":
-                found.add(node.name)
-        elif isinstance(node, n.Lambda):
-            found.add(node.param)
-        elif isinstance(node, n.PrefixPattern):
-            found.add(node.rest)
-    return frozenset(found)
+    return frozenset(
+        name for node in nodes if (bind := _BINDERS.get(type(node))) and (name := bind(node))
+    )
+
+
+_BINDERS: dict[type, Callable[..., str | None]] = {
+    n.Let: lambda node: node.name,
+    n.For: lambda node: node.name,
+    n.Binding: lambda node: node.name,
+    n.Assign: lambda node: node.name if node.op == "=" else None,
+    n.Lambda: lambda node: node.param,
+    n.PrefixPattern: lambda node: node.rest,
+}

@@ -39,7 +39,8 @@ def _find_child_fields(kind: type[Node]) -> tuple[str, ...]:
 def children(node: Node) -> list[Node]:
     """The nodes directly below a node; pairs such as record fields give their node part."""
     found: list[Node] = []
-    for name in child_fields(type(node)):
+    kind = type(node)
+    for name in _CHILD_FIELDS.get(kind) or child_fields(kind):
         value = getattr(node, name)
         if isinstance(value, Node):
             found.append(value)
