@@ -42,6 +42,10 @@ class Shop(Cell):
         self.emit("stocked", k, v)
         return {"ok": True}
 
+    @handler("all_stock")
+    def all_stock(self) -> Value:
+        return self.stock.as_map()
+
     @handler("shout", "v")
     def shout(self, v: Value) -> Value:
         self.emit("shouted", v)

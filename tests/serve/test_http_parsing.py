@@ -190,6 +190,7 @@ def messages(draw: st.DrawFn) -> tuple[bytes, tuple[bytes, bytes]]:
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body), (path, body)
 
 
+@pytest.mark.slow
 @given(st.lists(messages(), min_size=1, max_size=4), st.lists(st.integers(1, 400), max_size=12))
 @settings(max_examples=60, deadline=None)
 def test_splits_do_not_matter(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +75,7 @@ def test_a_node_from_banner_to_signal(tmp_path: Path) -> None:
         assert running.lines[:7] == [
             "soma serve v0.1.0",
             "cell: Shop",
-            "handlers: [add, echo, boom, put, shout, nap, headers, feed, _secret, ws]",
+            "handlers: [add, echo, boom, put, all_stock, shout, nap, headers, feed, _secret, ws]",
             f"database: {tmp_path}/data/soma.db",
             f"listening on http://localhost:{port}",
             f"dashboard: http://localhost:{port}/__soma/",
@@ -139,6 +141,37 @@ def test_streams_and_sockets_over_tcp_end_with_the_node(tmp_path: Path) -> None:
             assert read_until(stream, b"0\r\n\r\n")
             assert chat.recv(100)[:4] == b"\x88\x02\x03\xe9"  # close, 1001: going away
         assert running.process.wait(timeout=15) == 0
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    acknowledged: dict[str, int] = {}
+    with node(tmp_path / "data", "--quiet") as running:
+        enough = threading.Event()
+
+        def put(worker: int) -> None:
+            for number in range(100_000):
+                try:
+                    status, _ = running.get(f"/put/w{worker}-{number}/{number}")
+                except (OSError, http.client.HTTPException):
+                    return  # killed
+                assert status == 200
+                acknowledged[f"w{worker}-{number}"] = number
+                if number == 20:
+                    enough.set()
+
+        workers = [threading.Thread(target=put, args=(n,)) for n in range(4)]
+        for worker in workers:
+            worker.start()
+        assert enough.wait(20)
+        running.process.kill()
+        for worker in workers:
+            worker.join()
+    with node(tmp_path / "data", "--quiet") as again:
+        stored = json.loads(again.get("/all_stock")[1])
+        assert len(acknowledged) > 20
+        assert {key: stored.get(key) for key in acknowledged} == acknowledged
+        assert again.stop() == 0
 
 
 @pytest.mark.slow

@@ -119,6 +119,7 @@ def test_no_header_adds_a_line(name: str, value: str) -> None:
     assert body == b'{"result": "x"}'
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
