@@ -76,8 +76,9 @@ class ExpressionBuilder(LiteralBuilder):
         return n.Pipe(left[0], right[0], span=span), left[1], right[2]
 
     def _graft(self, left: Operand, right: Operand) -> Operand | None:
-        """Pipe a value into a call, below the postfixes of the call; None if it is none."""
-        expr, _, end = right
+        """Pipe a value into a call, below the postfixes of the call (unless in parentheses);
+        None if it is no call."""
+        expr, start, end = right
         if isinstance(expr, n.Call | n.Name):
             return self._pipe(left, right)
         chain: list[n.Field | n.Method | n.Propagate] = []
@@ -85,7 +86,7 @@ class ExpressionBuilder(LiteralBuilder):
         while isinstance(inner, n.Field | n.Method | n.Propagate):
             chain.append(inner)
             inner = inner.value if isinstance(inner, n.Propagate) else inner.target
-        if not isinstance(inner, n.Call) or not chain:
+        if not isinstance(inner, n.Call) or self.text[start] == "(":
             return None
         result: n.Expr = n.Pipe(left[0], inner, span=self.place(left[1], end))
         for outer in reversed(chain):

@@ -64,8 +64,6 @@ def grammar() -> Grammar:
 class _LazyRegex(Regex):  # type: ignore[misc]
     """A regular expression that is compiled when it is first needed: many rules are rare."""
 
-    __slots__ = ("flags", "pattern")
-
     def __init__(self, pattern: str, flags: str) -> None:
         Expression.__init__(self)
         self.pattern = pattern
