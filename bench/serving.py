@@ -1,7 +1,7 @@
 """HTTP in requests per CPU-second of the server process, and durable puts per second.
 
-`python bench/serving.py [ROUNDS] [SECONDS]`: all servers run at once, the rounds are interleaved, so
-that a noisy machine hits all alike. The load generator is another process. Prints a table of
+`python bench/serving.py [ROUNDS] [SECONDS]`: all servers run at once, the rounds are interleaved,
+so that a noisy machine hits all alike. The load generator is another process. Prints a table of
 medians and the ratios that the project promises.
 """
 
