@@ -9,7 +9,7 @@ from functools import partial
 from ..frontend.diagnostics import Diagnostic, Severity
 from .cache import Outcome, cached_outcome, remember
 from .process import with_deep_stack
-from .terminal import coloured
+from .terminal import coloured, progress
 
 
 def check_program(path: str, as_json: bool = False) -> int:
@@ -22,7 +22,8 @@ def check_program(path: str, as_json: bool = False) -> int:
 
 
 def _check_anew(path: str, as_json: bool, form: str) -> int:
-    outcome, sources = check_outcome(path, as_json)
+    with progress("checking"):
+        outcome, sources = check_outcome(path, as_json)
     remember(path, form, sources, outcome)
     return _show(outcome)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..frontend.load import load
 from ..frontend.program import Program
-from .terminal import report_diagnostics
+from .terminal import progress, report_diagnostics
 
 if TYPE_CHECKING:
     from somart.spec import ProgramSpec
@@ -57,4 +57,5 @@ def compile_in_memory(unit: Unit) -> ProgramSpec:
     """Generates a program's modules and imports them without writing a file."""
     from ..codegen import generate, load_in_memory
 
-    return load_in_memory(generate(unit.program, unit.manifest, runtime="somart"))
+    with progress("compiling"):
+        return load_in_memory(generate(unit.program, unit.manifest, runtime="somart"))
