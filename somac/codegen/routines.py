@@ -85,15 +85,17 @@ class Routines:
             for name, handler in handlers_of(cell).items():
                 params = tuple(p.name for p in handler.params)
                 routine = Routine(cell, name, params, handler.body, handler)
-                self.handlers[id(cell), name] = self._resolve(routine)
+                self.handlers[id(cell), name] = routine
             for routine in _other_routines(cell):
-                self.others[id(routine.body)] = self._resolve(routine)
+                self.others[id(routine.body)] = routine
+        for routine in self:  # once all are known: a hole of a string may call a later one
+            self._resolve(routine)
 
     def __iter__(self) -> Iterator[Routine]:
         yield from self.handlers.values()
         yield from self.others.values()
 
-    def _resolve(self, routine: Routine) -> Routine:
+    def _resolve(self, routine: Routine) -> None:
         def known(node: n.Node, before_dot: bool) -> bool:
             if isinstance(node, n.Call):
                 return not isinstance(self._global_call(routine, node.name, node.args), Unknown)
@@ -103,7 +105,6 @@ class Routines:
             return name in self.program.variants
 
         routine.scopes = Resolver(known).resolve(routine.params, routine.body)
-        return routine
 
     def find_slot(self, cell: n.Cell, name: str) -> tuple[n.Cell, n.Slot] | None:
         return self.program.find_slot(cell, name)
