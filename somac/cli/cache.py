@@ -19,6 +19,7 @@ from .. import __version__
 
 ENTRY_BYTES_MAX = 4 * 1024 * 1024
 TREE_FILES_MAX = 2000
+ENTRIES_MAX = 1000
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ def remember(path: str, form: str, sources: Iterable[str], outcome: Outcome) -> 
 
 
 def cache_folder() -> Path:
-    """$SOMA_CACHE_DIR, or `soma` in the user's cache folder."""
+    """$SOMA_CACHE_DIR, or `soma` in the user's cache folder. Raises OSError without a home."""
     named = os.environ.get("SOMA_CACHE_DIR")
     if named:
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "soma"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        raise OSError("there is no home directory to keep a cache in")
+    return Path(base) / "soma"
 
 
 def _entry_file(path: str, form: str) -> Path:
@@ -110,3 +113,13 @@ def _write(target: Path, text: str) -> None:
     ) as file:
         file.write(text)
     os.replace(file.name, target)
+    _forget_oldest(target.parent)
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Keeps the cache small: the older half goes when there are too many entries."""
+    entries = list(folder.glob("check-*.json"))
+    if len(entries) > ENTRIES_MAX:
+        entries.sort(key=lambda path: path.stat().st_mtime_ns)
+        for path in entries[: ENTRIES_MAX // 2]:
+            path.unlink(missing_ok=True)

@@ -207,6 +207,29 @@ def test_check_notices_a_changed_import_and_manifest(soma, cell) -> None:
     assert soma("check", path).code == 1
 
 
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, cell) -> None:
+    path = cell(HELLO)
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
+    for folder in (os.devnull, str(tmp_path / "app.cell" / "below-a-file")):
+        done = subprocess.run(
+            [sys.executable, "-m", "somac", "check", path],
+            cwd=tmp_path,
+            env={**environment, "SOMA_CACHE_DIR": folder},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.stdout, done.stderr) == ("✓ All checks passed.\n", "")
+
+
+def test_run_records_calls(soma, cell, tmp_path: Path) -> None:
+    done = soma("run", cell("cell Main { on run(n: Int) { n + 1 } }"), "4", "--record")
+    assert (done.out, done.err) == ("5\n", "[record] writing replay log → app.somalog\n")
+    line = json.loads((tmp_path / "app.somalog").read_text("utf-8"))
+    assert list(line) == ["args", "cell", "handler", "nondet", "result", "ts", "v"]
+    assert (line["args"], line["handler"], line["result"]) == ([4], "run", 5)
+
+
 # --- test ----------------------------------------------------------------------------------------
 
 
