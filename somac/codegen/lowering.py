@@ -106,12 +106,11 @@ class Base(ABC):
 
     def temp(self, hint: str) -> str:
         """A new local name that no variable has."""
-        name = self.namer.fresh(f"_{hint}")
-        while self.function is not self.routine.scopes.function:
-            outer = self.routine.scopes.function.namer.fresh(name)
-            if outer == name:
-                break
-            name = self.namer.fresh(outer)
+        inner, outer = self.namer, self.routine.scopes.function.namer
+        name = inner.fresh(f"_{hint}")
+        while inner is not outer and name in outer.taken:
+            name = inner.fresh(f"_{hint}")
+        outer.taken.add(name)
         return name
 
     # --- pieces ---
