@@ -49,11 +49,14 @@ def with_deep_stack(work: Callable[[], int]) -> int:
     failure: list[BaseException] = []
 
     def body() -> None:
+        limit = sys.getrecursionlimit()
         sys.setrecursionlimit(RECURSION_LIMIT)
         try:
             outcome.append(work())
         except BaseException as error:
             failure.append(error)
+        finally:
+            sys.setrecursionlimit(limit)  # it counts for all threads, and theirs are shallow
 
     sys.set_int_max_str_digits(0)
     before = threading.stack_size(STACK_BYTES)
