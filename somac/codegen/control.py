@@ -133,10 +133,9 @@ class Control(Calls):
         head = f"{self.use('Lambda')}({string(node.param)}, "
         outer, self.function = self.function, inner
         loops, self.loops = self.loops, 0
-        body = None if waits or inner.copies else self._lambda_expression(node.body)
+        body = None if waits or defaults else self._lambda_expression(node.body)
         if body is not None:
-            listed = ", ".join([param, *defaults])
-            ex = Ex(f"{head}lambda {listed}: {body.at(OR)})", k.LAMBDA)
+            ex = Ex(f"{head}lambda {param}: {body.at(OR)})", k.LAMBDA)
         else:
             name = outer.namer.fresh("_step")
             typed = [f"{param}: Value", *(d.replace("=", ": Value = ", 1) for d in defaults)]

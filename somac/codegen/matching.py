@@ -70,8 +70,7 @@ class Matching(Control):
             return self._body(arm, bound, dest)
 
     def _body(self, arm: n.Arm, bound: Sequence[Binding], dest: Dest) -> bool:
-        for name, value in bound:
-            self.out.add(f"{name} = {value}")
+        self._bind(bound)
         if isinstance(arm.body, n.Block):
             return self.block(arm.body.statements, dest)
         self.out.span = arm.body.span
@@ -99,18 +98,32 @@ class Matching(Control):
         if chained:
             with self.out.suite("else:"):
                 return self._flagged(arm, tests, bound, rest, subject, dest, False)
+        if len(tests) == 1 and not tests[0] and arm.guard is not None:
+            self._bind(bound[0])
+            return self._taken(self.truth(self.expr(arm.guard)).text, arm, rest, subject, dest)
         flag = self.temp("taken")
         self.out.add(f"{flag} = False")
         for i, (test, names) in enumerate(zip(tests, bound, strict=True)):
-            word = "elif" if i else "if"
-            with self.out.suite(f"{word} {self._either([test]) or 'True'}:"):
-                for name, value in names:
-                    self.out.add(f"{name} = {value}")
-                self.out.add(f"{flag} = True")
-        if arm.guard is not None:
+            with self.out.suite(f"{'elif' if i else 'if'} {self._either([test]) or 'True'}:"):
+                self._bind(names)
+                if len(tests) == 1 and arm.guard is not None:
+                    self.out.add(f"{flag} = {self.bool_of(self.expr(arm.guard)).text}")
+                else:
+                    self.out.add(f"{flag} = True")
+        if len(tests) > 1 and arm.guard is not None:
             with self.out.suite(f"if {flag}:"):
                 self.out.add(f"{flag} = {self.bool_of(self.expr(arm.guard)).text}")
-        with self.out.suite(f"if {flag}:"):
+        return self._taken(flag, arm, rest, subject, dest)
+
+    def _bind(self, bound: Sequence[Binding]) -> None:
+        for name, value in bound:
+            self.out.add(f"{name} = {value}")
+
+    def _taken(
+        self, condition: str, arm: n.Arm, rest: Sequence[n.Arm], subject: Ex, dest: Dest
+    ) -> bool:
+        """The arm's body when the condition holds, else the other arms."""
+        with self.out.suite(f"if {condition}:"):
             ends = self._body(arm, (), dest)
         with self.out.suite("else:"):
             return self._arms(rest, subject, dest, chained=False) and ends

@@ -52,7 +52,7 @@ class NativeLowering(RoutineLowering):
             self.out.add(f"return self.{inner}({passed})")
         self.out.blank()
         if self._memoised():
-            self.out.add(f"@{self.use('lru_cache')}(maxsize={MEMO_SIZE})")
+            self.out.add(f"@{self.use('lru_cache')}(maxsize={MEMO_SIZE})  # noqa: B019")
         typed = [f"{v.py}: {self._native_type(self.native.variables[v])}" for v in variables]
         result = self._native_type(self.native.result)
         with self.out.suite(f"def {inner}({', '.join(['self', *typed])}) -> {result}:"):
