@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 
 TYPE = "TypeError"
@@ -88,8 +87,8 @@ def _translate(exc: BaseException) -> SomaError:
     if isinstance(exc, NameError):  # also UnboundLocalError, which does not carry its name
         found = _QUOTED_NAME.search(str(exc))
         name = exc.name or (found.group(1) if found else str(exc))
-        # The compiler appends "_" to names that Python reserves.
-        return undefined_variable(name[:-1] if keyword.iskeyword(name[:-1]) else name)
+        # The compiler appends "_" to names that Python or the runtime needs, or that end in one.
+        return undefined_variable(name[:-1] if name[1:].endswith("_") else name)
     if isinstance(exc, MemoryError):
         return SomaError("out of memory", INTERNAL)
     return SomaError(f"internal error: {type(exc).__name__}: {exc}", INTERNAL)
