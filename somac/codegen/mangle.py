@@ -106,6 +106,8 @@ CELL_ATTRIBUTES = frozenset(
 
 _PYTHON = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | frozenset(keyword.softkwlist)
 _LOOK_ALIKES = frozenset({"l", "I", "O"})  # pycodestyle E741
+# In the body of a class these decorate, declare and annotate what follows.
+_ANNOTATIONS = frozenset({"bool", "dict", "float", "int", "list", "str", "tuple"})
 _OUR_METHODS = re.compile(r"_\w+_(native|checked|\d+)")  # see cells.py
 
 
