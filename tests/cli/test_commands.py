@@ -147,6 +147,49 @@ def test_check_of_a_wrong_program(soma, cell) -> None:
     assert done.code == 1
 
 
+def test_check_shows_the_place_of_each_finding_on_stderr(soma, cell) -> None:
+    path = cell('cell Main {\n    face { promise "kind" }\n    on run() { nope(1) }\n}\n')
+    done = soma("check", path)
+    assert done.out.splitlines() == [
+        "warning: promise on 'Main' is descriptive only, not machine-verifiable: \"kind\"",
+        "error: undefined function: nope",
+        "✗ 1 error(s), 1 warning(s).",
+    ]
+    places = [line for line in done.err.splitlines() if "-->" in line]
+    assert places == ["  --> app.cell:2:12", "  --> app.cell:3:16"]
+    assert "  = fix: " in done.err
+    assert "error" not in done.err
+    assert soma("check", path) == done  # remembered
+
+
+def test_places_stand_below_their_findings_on_a_terminal(tmp_path: Path, cache: Path, cell) -> None:
+    path = cell("cell Main {\n    on run() { nope(1) }\n}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "somac", "check", path],
+        cwd=tmp_path,
+        env={**os.environ, "SOMA_CACHE_DIR": str(cache), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=60,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "error: undefined function: nope"
+    assert lines[1] == "  --> app.cell:2:16"
+    assert lines[-1] == "✗ 1 error(s), 0 warning(s)."
+
+
+def test_check_counts_what_is_wrong_with_the_manifest(soma, cell) -> None:
+    path = cell(HELLO)
+    cell("[package\n", "soma.toml")
+    done = soma("check", path)
+    assert done.out.startswith("error: soma.toml: ")
+    assert done.out.endswith("✗ 1 error(s), 0 warning(s).\n")
+    assert "  --> soma.toml:1:9" in done.err
+    assert json.loads(soma("check", path, "--json").out)["passed"] is False
+    assert done.code == 1
+
+
 def test_check_as_json(soma, cell) -> None:
     done = soma("check", cell(WRONG), "--json")
     found = json.loads(done.out)
