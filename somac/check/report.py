@@ -13,8 +13,6 @@ from ..frontend.diagnostics import Diagnostic, Severity
 
 OWN_PREFIX = ("advisory: ", "✓ ")  # such messages are printed as they stand
 
-OUR_ERRORS = ("E2",)  # findings that the reference does not list
-
 
 def line(diagnostic: Diagnostic) -> str:
     """A finding as the text report prints it: `warning: …`, `note: …`, `error: …`."""
@@ -25,27 +23,18 @@ def line(diagnostic: Diagnostic) -> str:
 
 def text_report(diagnostics: Sequence[Diagnostic]) -> str:
     """All warnings and notes, then all errors, then the tally; each with a line end."""
+    return "".join(text for text, _ in text_parts(diagnostics))
+
+
+def text_parts(diagnostics: Sequence[Diagnostic]) -> list[tuple[str, Diagnostic | None]]:
+    """The text report in pieces, each with the finding that it tells; the tally has none."""
     errors = [d for d in diagnostics if d.severity is Severity.ERROR]
     others = [d for d in diagnostics if d.severity is not Severity.ERROR]
-    lines: list[str] = []
-    for diagnostic in (*others, *errors):
-        lines.append(line(diagnostic))
-        lines.extend(diagnostic.notes)
-        if diagnostic.code.startswith(OUR_ERRORS):
-            lines.extend(_place(diagnostic))
-    lines.append(_tally(len(errors), others))
-    return "".join(f"{text}\n" for text in lines)
-
-
-def _place(diagnostic: Diagnostic) -> list[str]:
-    """Where a finding is, and what may be meant: for ours only, whose layout is not fixed."""
-    lines = []
-    if diagnostic.span is not None:
-        span = diagnostic.span
-        lines.append(f"  --> {span.source.path}:{span.line}:{span.column}")
-    if diagnostic.hint is not None:
-        lines.append(f"   = hint: {diagnostic.hint}")
-    return lines
+    parts: list[tuple[str, Diagnostic | None]] = [
+        ("".join(f"{text}\n" for text in (line(d), *d.notes)), d) for d in (*others, *errors)
+    ]
+    parts.append((f"{_tally(len(errors), others)}\n", None))
+    return parts
 
 
 def _tally(errors: int, others: Sequence[Diagnostic]) -> str:

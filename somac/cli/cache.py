@@ -24,10 +24,9 @@ ENTRIES_MAX = 1000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check printed, and its exit code."""
+    """What a check printed, in turns of stdout and stderr, and its exit code."""
 
-    stdout: str
-    stderr: str
+    parts: list[list[str]]
     code: int
 
 

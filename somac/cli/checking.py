@@ -13,7 +13,7 @@ from .terminal import coloured, progress
 
 
 def check_program(path: str, as_json: bool = False) -> int:
-    """`soma check FILE [--json]` (spec 3 §4.4): findings on stdout, advice on stderr."""
+    """`soma check FILE [--json]` (spec 3 §4.4): findings on stdout; places and advice on stderr."""
     form = f"{'json' if as_json else 'text'}{' colour' if coloured() else ''}"
     outcome = cached_outcome(path, form)
     if outcome is None:
@@ -29,35 +29,56 @@ def _check_anew(path: str, as_json: bool, form: str) -> int:
 
 
 def _show(outcome: Outcome) -> int:
-    sys.stdout.write(outcome.stdout)
-    sys.stdout.flush()
-    sys.stderr.write(outcome.stderr)
+    """Prints in turns, so that a terminal shows each place below its finding."""
+    for out, err in outcome.parts:
+        sys.stdout.write(out)
+        sys.stdout.flush()
+        sys.stderr.write(err)
+        sys.stderr.flush()
     return outcome.code
 
 
 def check_outcome(path: str, as_json: bool) -> tuple[Outcome, list[str]]:
     """What checking a file prints, and the files that it has read."""
     from ..check import check
-    from ..check.report import json_report, text_report
+    from ..check.report import json_report
     from ..frontend.load import load
-    from ..frontend.render import render
     from ..manifest import load_manifest
-
-    def rendered(diagnostics: Sequence[Diagnostic]) -> str:
-        return "".join(render(d, colour=coloured()) + "\n" for d in diagnostics)
 
     loaded = load(path)
     if loaded.program is None:
-        return Outcome("", rendered(loaded.diagnostics), 1), []
+        return Outcome([["", _rendered(loaded.diagnostics)]], 1), []
     manifest, about_manifest = load_manifest(path)
+    wrong = [d for d in about_manifest if d.severity is Severity.ERROR]
+    doubtful = [d for d in about_manifest if d.severity is not Severity.ERROR]
     findings = check(loaded.program, manifest)
-    advice = [d for d in findings if is_advice(d)]
-    counted = [d for d in findings if not is_advice(d)]
-    stdout = json_report(counted) if as_json else text_report(counted)
-    stderr = rendered([*loaded.diagnostics, *about_manifest, *advice])
-    failed = any(d.severity is Severity.ERROR for d in (*about_manifest, *counted))
+    advice = [*loaded.diagnostics, *doubtful, *(d for d in findings if is_advice(d))]
+    counted = [*wrong, *(d for d in findings if not is_advice(d))]
+    parts = [["", _rendered(advice)]]
+    parts += [[json_report(counted), ""]] if as_json else _text_with_places(counted)
+    failed = any(d.severity is Severity.ERROR for d in counted)
     sources = [source.path for source in loaded.program.sources]
-    return Outcome(stdout, stderr, int(failed)), sources
+    return Outcome(parts, int(failed)), sources
+
+
+def _rendered(diagnostics: Sequence[Diagnostic]) -> str:
+    from ..frontend.render import render
+
+    return "".join(f"{render(d, colour=coloured())}\n" for d in diagnostics)
+
+
+def _text_with_places(counted: Sequence[Diagnostic]) -> list[list[str]]:
+    """The text report in pieces, each with the place of its error or warning for stderr."""
+    from ..check.report import text_parts
+    from ..frontend.render import render_place
+
+    parts = []
+    for text, finding in text_parts(counted):
+        place = ""
+        if finding is not None and finding.severity is not Severity.NOTE:
+            place = render_place(finding, colour=coloured())
+        parts.append([text, f"{place}\n" if place else ""])
+    return parts
 
 
 def is_advice(diagnostic: Diagnostic) -> bool:

@@ -17,15 +17,35 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     paint = _paint if colour else _plain
     severity = diagnostic.severity
     head = paint(severity.value, f"1;{_COLOURS[severity]}")
-    lines = [f"{head}: {diagnostic.message}"]
-    width = 1
+    margin = " " * _width(diagnostic)
+    notes = [f"{margin} = {paint('note', '1')}: {text}" for text in diagnostic.notes]
+    return "\n".join([f"{head}: {diagnostic.message}", *_place(diagnostic, colour), *notes])
+
+
+def render_place(diagnostic: Diagnostic, *, colour: bool = False) -> str:
+    """Where a finding is and what to do about it, for a report that has its message already.
+
+    Empty when nothing is known beyond the message.
+    """
+    return "\n".join(_place(diagnostic, colour))
+
+
+def _place(diagnostic: Diagnostic, colour: bool) -> list[str]:
+    paint = _paint if colour else _plain
+    lines = []
     if diagnostic.span is not None:
-        width = len(str(diagnostic.span.line))
-        lines += _excerpt(diagnostic.span, width, paint("^", f"1;{_COLOURS[severity]}"))
-    margin = " " * width
-    for label, text in _remarks(diagnostic):
-        lines.append(f"{margin} = {paint(label, '1')}: {text}")
-    return "\n".join(lines)
+        caret = paint("^", f"1;{_COLOURS[diagnostic.severity]}")
+        lines += _excerpt(diagnostic.span, _width(diagnostic), caret)
+    margin = " " * _width(diagnostic)
+    for label, text in (("hint", diagnostic.hint), ("fix", diagnostic.fix)):
+        if text:
+            lines.append(f"{margin} = {paint(label, '1')}: {text}")
+    return lines
+
+
+def _width(diagnostic: Diagnostic) -> int:
+    """How wide the gutter is: as wide as the line number."""
+    return 1 if diagnostic.span is None else len(str(diagnostic.span.line))
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, object]:
@@ -48,12 +68,6 @@ def to_json(diagnostic: Diagnostic) -> dict[str, object]:
         "fix": diagnostic.fix,
         "notes": list(diagnostic.notes),
     }
-
-
-def _remarks(diagnostic: Diagnostic) -> list[tuple[str, str]]:
-    found = [("hint", diagnostic.hint), ("fix", diagnostic.fix)]
-    remarks = [(label, text) for label, text in found if text]
-    return remarks + [("note", text) for text in diagnostic.notes]
 
 
 def _excerpt(span: Span, width: int, caret: str) -> list[str]:

@@ -7,7 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somac.check.report import json_report, text_report
+from somac.check.report import json_report, text_parts, text_report
 from somac.frontend.diagnostics import Diagnostic, Severity
 
 ERROR = Diagnostic("E110", Severity.ERROR, "duplicate", kind="duplicate_slot", fix="rename")
@@ -76,3 +76,10 @@ def test_every_finding_is_shown_once(found: list[Diagnostic]) -> None:
     assert len(found) == report["error_count"] + report["warning_count"]
     assert text.startswith("✗") or "✗" not in text.splitlines()[0]
     assert report["passed"] is (ERROR not in found)
+
+
+def test_the_pieces_are_the_report_and_name_their_findings() -> None:
+    found = [ERROR, WARNING, NOTE, ADVISORY, PROVEN]
+    parts = text_parts(found)
+    assert "".join(text for text, _ in parts) == text_report(found)
+    assert [finding for _, finding in parts] == [WARNING, NOTE, ADVISORY, PROVEN, ERROR, None]
