@@ -24,7 +24,8 @@ class Matching(Control):
 
     def deliver_match(self, node: n.Match, dest: Dest) -> bool:
         subject = self.expr(node.subject)
-        if not (subject.constant and subject.level == ATOM):
+        named = subject.text.isidentifier()  # Python warns of `5 is True`
+        if not (named and subject.constant and subject.level == ATOM):
             if subject.kind == k.UNIT:
                 subject = self.spill(subject, "subject")
             else:

@@ -228,9 +228,9 @@ class Resolver:
                 return False
             rest: Iterable[n.Node] = node.args if isinstance(node, n.Method) else ()
             return all(self._all_known(child, own) for child in rest)
-        if isinstance(node, n.Pipe) and isinstance(node.right, n.Name):
-            call = n.Call(node.right.name, (node.left,))
-            return self._all_known(call, own)
+        if isinstance(node, n.Pipe) and isinstance(node.right, n.Name | n.Call):
+            more = node.right.args if isinstance(node.right, n.Call) else ()
+            return self._all_known(n.Call(node.right.name, (node.left, *more)), own)
         return all(self._all_known(child, own) for child in children(node))
 
     def _is_local(self, name: str, bound: frozenset[str]) -> bool:

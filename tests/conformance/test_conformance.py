@@ -1,8 +1,8 @@
 """Programs and what the language reference says they print.
 
-Each `cases/<area>/<name>.cell` has beside it `<name>.toml`: the commands to run in one folder, one after
-the other, and what each must give. A command is `run`, `test`, `check`, `parse`, `describe`, `props`
-or `serve` with its arguments; the file's name goes in behind the command.
+Each `cases/<area>/<name>.cell` has beside it `<name>.toml`: the commands to run in one folder, one
+after the other, and what each must give. A command is `run`, `test`, `check`, `parse`, `describe`,
+`props` or `serve` with its arguments; the file's name goes in behind the command.
 """
 
 from __future__ import annotations
