@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import limits
 from .cell import Cell, Handler
 from .engines.base import DURABLE, Conflict, Engine
 from .engines.standalone import StandaloneEngine
-from .errors import as_soma_error, no_handler, wrong_arity
+from .errors import SomaError, as_soma_error, no_handler, wrong_arity
 from .events import EventHub
 from .machine import Machine
 from .memory.properties import SlotRules, rules_of
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import trio
 
 Body = Callable[..., Any]
+Ended = tuple[Transaction, Value, int, SomaError | None]
+"""A run that has ended: its result, the commit that the answer must wait for, its error."""
 
 
 class App:
@@ -144,16 +146,19 @@ class App:
         """
         transaction = Transaction(self)
         token = CURRENT.set(transaction)
+        failure: SomaError | None = None
         try:
             yield transaction
             ticket = self.engine.commit(transaction)
         except Exception as error:
-            _fail(error)
+            failure, ticket = as_soma_error(error), transaction.wait_for
         finally:
             CURRENT.reset(token)
         if ticket != DURABLE:
             self.engine.flush()
             self.engine.check(ticket)
+        if failure is not None:
+            raise failure
         self.events.deliver(transaction.events)
 
     async def invoke(self, cell: str, handler: str, args: Sequence[Value] = ()) -> Value:
@@ -167,30 +172,36 @@ class App:
         """Runs a handler, a tick or any method of a cell as one transaction under trio."""
         if is_async:
             async with self._turns.of(owner):
-                transaction, result, ticket = await self._run_async(body, args)
+                ended = await self._run_async(body, args)
         elif self._turns.free(owner):
-            transaction, result, ticket = self._attempt(body, args)
+            ended = self._attempt(body, args)
         else:
             async with self._turns.of(owner), self._turns.together():
-                transaction, result, ticket = self._attempt(body, args)
+                ended = self._attempt(body, args)
+        transaction, result, ticket, failure = ended
         if ticket != DURABLE:
             await self.engine.wait_durable(ticket)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del ended, failure  # they would keep this frame, and it them
         if transaction.events:
             self.events.deliver(transaction.events)
         return result
 
-    def _attempt(self, body: Body, args: Sequence[Value]) -> tuple[Transaction, Value, int]:
+    def _attempt(self, body: Body, args: Sequence[Value]) -> Ended:
         transaction = Transaction(self)
         token = CURRENT.set(transaction)
         try:
             result = body(*args)
-            return transaction, result, self.engine.commit(transaction)
+            return transaction, result, self.engine.commit(transaction), None
         except Exception as error:
-            _fail(error)
+            return transaction, None, transaction.wait_for, as_soma_error(error)
         finally:
             CURRENT.reset(token)
 
-    async def _run_async(self, body: Body, args: Sequence[Value]) -> tuple[Transaction, Value, int]:
+    async def _run_async(self, body: Body, args: Sequence[Value]) -> Ended:
         for _ in range(limits.OPTIMISTIC_RUNS):
             async with self._turns.together():
                 try:
@@ -202,18 +213,18 @@ class App:
 
     async def _attempt_async(
         self, body: Body, args: Sequence[Value], tracking: bool = True
-    ) -> tuple[Transaction, Value, int]:
+    ) -> Ended:
         transaction = Transaction(self, tracking)
         token = CURRENT.set(transaction)
         try:
             result = await body(*args)
-            return transaction, result, self.engine.commit(transaction)
+            return transaction, result, self.engine.commit(transaction), None
         except Conflict:
             raise
         except Exception as error:
             if not transaction.valid():
                 raise Conflict from error  # it may have failed only for what it read
-            _fail(error)
+            return transaction, None, transaction.wait_for, as_soma_error(error)
         finally:
             CURRENT.reset(token)
 
@@ -304,13 +315,6 @@ class _Together:
 
     async def __aexit__(self, *_: object) -> None:
         await self._turns.leave(self._alone)
-
-
-def _fail(error: Exception) -> NoReturn:
-    translated = as_soma_error(error)
-    if translated is error:
-        raise error
-    raise translated from error
 
 
 def _persistent(cell: type[Cell]) -> bool:

@@ -111,6 +111,24 @@ def property_table(program: Program) -> PropertyTable:
     return PropertyTable(table)
 
 
+def implied_properties(slot: n.Slot, table: PropertyTable) -> tuple[str, ...]:
+    """What the written properties imply, in turn as well, and is not written (§1.3 rule 3).
+
+    What contradicts a written property is an error of `check`, and is not added.
+    """
+    written = [prop.name for prop in slot.properties]
+    added: list[str] = []
+    queue = list(written)
+    while queue:
+        info = table.by_name.get(queue.pop(0))
+        for name in info.implies if info else ():
+            known = name in written or name in added
+            if not known and not any(table.excludes(name, other) for other in written):
+                added.append(name)
+                queue.append(name)
+    return tuple(added)
+
+
 def _defined(cell: n.Cell) -> PropertyInfo:
     rules: dict[str, list[str]] = {}
     for section in sections(cell, n.Rules):

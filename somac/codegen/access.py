@@ -13,7 +13,6 @@ from .operators import Operators
 from .routines import (
     SLOT_ARGUMENTS,
     SLOT_METHODS,
-    slot_is_shared,
     slot_target,
 )
 
@@ -51,7 +50,7 @@ class Access(Operators):
         if self.routine.bare:
             found = self.routines.find_slot(self.routine.cell, node.name)
             if found is not None:
-                waits = slot_is_shared(*found)
+                waits = self.routines.shares(*found)
                 return self.awaited(f"{self.slot_path(*found)}.as_map()", waits, k.MAP)
         info = self.routines.program.variants.get(node.name)
         if info is None:
@@ -166,7 +165,7 @@ class Access(Operators):
             return self.after(values, self.type_error(_MISSING[canonical]))
         listed = ", ".join(v.text for v in values[:needed])
         text = f"{self.slot_path(*found)}.{canonical}({listed})"
-        ex = self.awaited(text, slot_is_shared(*found), k._SLOT_RESULTS.get(canonical, k.ANY))
+        ex = self.awaited(text, self.routines.shares(*found), k._SLOT_RESULTS.get(canonical, k.ANY))
         surplus = [v for v in values[needed:] if not v.pure]
         return self.before(ex, surplus) if surplus else ex
 

@@ -15,7 +15,7 @@ from .literals import docstring, floating, string, tuple_of
 from .lowering import RETURN, ModuleContext, into
 from .mangle import Namer
 from .native import NativeLowering
-from .routines import Routine, slot_is_shared
+from .routines import Routine
 from .statements import RoutineLowering
 from .writer import Writer
 
@@ -123,9 +123,11 @@ class CellWriter:
 
     def _slot(self, slot: n.Slot) -> None:
         parts = [string(slot.name), string(type_text(slot.type))]
-        if slot.properties:
-            parts.append(tuple_of([self._prop(p) for p in slot.properties]))
-        if slot_is_shared(self.cell, slot):
+        props = [self._prop(p) for p in slot.properties]
+        props += [f"{self._use('Prop')}({string(p)})" for p in self.module.routines.implied(slot)]
+        if props:
+            parts.append(tuple_of(props))
+        if self.module.routines.shares(self.cell, slot):
             parts.append("shared=True")
         name = self.names.slots[slot.name]
         self.out.add(f"{name} = {self._use('SlotDecl')}({', '.join(parts)})")
@@ -240,15 +242,15 @@ class CellWriter:
                 self._method(f"_invariant_{number}", params, routine, "")
 
     def _timers(self) -> None:
-        timers: dict[str, Sequence[n.Every | n.After]] = {
-            "every": sections(self.cell, n.Every),
-            "after": sections(self.cell, n.After),
-        }
-        for word, found in timers.items():
-            for number, timer in enumerate(found, 1):
+        """In source order: so they are announced, and run when they are due together (§3)."""
+        numbers = {"every": count(1), "after": count(1)}
+        for timer in self.cell.sections:
+            if isinstance(timer, n.Every | n.After):
+                word = "every" if isinstance(timer, n.Every) else "after"
                 self._decorate(f"@{self._use(word)}({milliseconds(timer)})", timer)
                 routine = self.module.routines.others[id(timer.body)]
-                self._method(f"_{word}_{number}", (), routine, f"{word} — {place(timer)}")
+                name = f"_{word}_{next(numbers[word])}"
+                self._method(name, (), routine, f"{word} — {place(timer)}")
 
     def _guards(self) -> None:
         number = 0

@@ -18,7 +18,6 @@ from .routines import (
     Routines,
     machine_cell,
     pipe_parts,
-    slot_is_shared,
     slot_target,
 )
 from .tree import walk
@@ -107,13 +106,13 @@ class Effects:
 
     def _bare_slot(self, routine: Routine, node: n.Name) -> Effect:
         found = self.routines.find_slot(routine.cell, node.name)
-        return (found is not None and slot_is_shared(*found), False)
+        return (found is not None and self.routines.shares(*found), False)
 
     def _slot(self, routine: Routine, node: n.Field | n.Method) -> Effect:
         found = slot_target(self.routines, routine, node.target)
         if found is None:
             return NOTHING
-        return slot_is_shared(*found), SLOT_METHODS.get(node.name) in SLOT_WRITES
+        return self.routines.shares(*found), SLOT_METHODS.get(node.name) in SLOT_WRITES
 
     def _call(self, routine: Routine, node: n.Node, name: str, args: tuple[n.Expr, ...]) -> Effect:
         target = self.routines.call(routine, node, name, args)

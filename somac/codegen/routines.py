@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..check.properties import implied_properties, property_table
 from ..frontend import nodes as n
 from ..frontend.builtins import BUILTINS, NATIVE, NATIVE_SHARED, Builtin, suggest
 from ..frontend.program import Program, VariantInfo, handlers_of, sections, slots_of
@@ -79,6 +80,7 @@ class Routines:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.names = ProgramNames(program)
+        self._properties = property_table(program)
         self.handlers: dict[tuple[int, str], Routine] = {}
         self.others: dict[int, Routine] = {}  # by id of the node that holds the body
         for cell in program.all_cells:
@@ -105,6 +107,17 @@ class Routines:
             return name in self.program.variants
 
         routine.scopes = Resolver(known).resolve(routine.params, routine.body)
+
+    def implied(self, slot: n.Slot) -> tuple[str, ...]:
+        """The properties of a slot that others imply."""
+        return implied_properties(slot, self._properties)
+
+    def shares(self, cell: n.Cell, slot: n.Slot) -> bool:
+        """Whether the slot is one of the cluster's (docs/architecture.md)."""
+        if not sections(cell, n.Scale):
+            return False
+        names = (*(prop.name for prop in slot.properties), *self.implied(slot))
+        return "ephemeral" not in names and "local" not in names
 
     def find_slot(self, cell: n.Cell, name: str) -> tuple[n.Cell, n.Slot] | None:
         return self.program.find_slot(cell, name)
@@ -207,12 +220,6 @@ SLOT_METHODS = {
 }
 SLOT_ARGUMENTS = {"get": 1, "set": 2, "delete": 1, "has": 1, "append": 1}
 SLOT_WRITES = frozenset({"set", "delete", "append"})
-
-
-def slot_is_shared(cell: n.Cell, slot: n.Slot) -> bool:
-    """Whether the slot is one of the cluster's (docs/architecture.md)."""
-    local = {"ephemeral", "local"}
-    return bool(sections(cell, n.Scale)) and not any(p.name in local for p in slot.properties)
 
 
 def slot_target(

@@ -29,7 +29,9 @@ cell Store {
     on put(k: String) { trail.set(k, 1) trail.get(k) }
     on get(k: String) { trail.get(k) }
     on note(k: String) { notes.set(k, 1) notes.backend }
-    on backends() { list(trail.backend, years.backend, copies.backend, here.backend, plain.backend) }
+    on backends() {
+        list(trail.backend, years.backend, copies.backend, here.backend, plain.backend)
+    }
     after 5s { print("a") }
     every 1s { print("b") }
     after 2s { print("c") }

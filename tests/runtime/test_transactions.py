@@ -28,6 +28,7 @@ from somart import (
     handler,
 )
 from somart.engines.database import Database, storage_error
+from somart.errors import require_failed
 from somart.memory.properties import PLAIN
 
 PERSISTENT = (Prop("persistent"),)
@@ -54,6 +55,10 @@ class Bank(Cell):
     @handler("total")
     def total(self) -> Value:
         return sum(self.money.values())
+
+    @handler("refuse", "who")
+    def refuse(self, who: Value) -> Value:
+        raise require_failed(str(self.money.get(who)))
 
     @handler("slow_add", "who", "v")
     async def slow_add(self, who: Value, v: Value) -> Value:
@@ -296,6 +301,36 @@ def test_what_is_read_is_durable_before_the_answer(
 
     trio.run(main)
     assert written == ["written", "read 7"]
+
+
+def test_what_an_error_has_read_is_durable_before_the_answer(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = start(BANK)
+    outcomes: list[str] = []
+
+    async def fail() -> None:
+        try:
+            await app.invoke("Bank", "refuse", ["a"])
+        except SomaError as error:
+            outcomes.append(str(error))
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(app.invoke, "Bank", "put", ["a", 7])
+            while app.engine.table("Bank.money", PLAIN).ticket == 0:
+                await trio.lowlevel.checkpoint()
+            nursery.start_soon(fail)
+            nursery.start_soon(fail)
+
+    def noting(self: Database, changes: Any) -> None:
+        write(self, changes)
+        outcomes.append("written")
+
+    write = Database.write
+    monkeypatch.setattr(Database, "write", noting)
+    trio.run(main)
+    assert outcomes == ["written", "require failed: 7", "require failed: 7"]
 
 
 def test_a_failed_commit_fails_its_transactions_and_is_forgotten(
