@@ -123,10 +123,23 @@ class Chat(Cell):
     @handler("expire", "older_than_ms")
     async def expire(self, older_than_ms: Value) -> Value:
         """on expire(older_than_ms: Int) — app.cell:64"""
+        if type(older_than_ms) is int:
+            return await self._expire_checked(older_than_ms)
         old: list[Value] = [
             m
             for m in await self.messages.values()
             if ops.lt(ops.field(m, "ms"), ops.sub(std.now_ms(), older_than_ms))
+        ]
+        for m in old:
+            if await self.get_status_async(ops.field(m, "id")) != "expired":
+                await self.transition_async(ops.field(m, "id"), "expired")
+        return len(old)
+
+    async def _expire_checked(self, older_than_ms: int) -> Value:
+        old: list[Value] = [
+            m
+            for m in await self.messages.values()
+            if ops.lt(ops.field(m, "ms"), std.now_ms() - older_than_ms)
         ]
         for m in old:
             if await self.get_status_async(ops.field(m, "id")) != "expired":

@@ -79,6 +79,27 @@ class JobQueue(Cell):
     @handler("claim", "worker")
     async def claim(self, worker: Value) -> Value:
         """on claim(worker: String) — app.cell:41"""
+        if type(worker) is str:
+            return await self._claim_checked(worker)
+        self.workers.set(worker, std.now_ms())
+        for entry in await self.jobs.values():
+            if await self.get_status_async(ops.field(entry, "id")) == "queued":
+                await self.transition_async(ops.field(entry, "id"), "claimed")
+                await self.transition_async(ops.field(entry, "id"), "running")
+                await self.jobs.set(
+                    ops.field(entry, "id"),
+                    std.with_(
+                        entry,
+                        "worker",
+                        worker,
+                        "attempts",
+                        ops.add(ops.field(entry, "attempts"), 1),
+                    ),
+                )
+                return await self.job(ops.field(entry, "id"))
+        return {"id": None, "status": "idle"}
+
+    async def _claim_checked(self, worker: str) -> Value:
         self.workers.set(worker, std.now_ms())
         for entry in await self.jobs.values():
             if await self.get_status_async(ops.field(entry, "id")) == "queued":
