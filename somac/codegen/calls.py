@@ -211,6 +211,8 @@ class Calls(Access):
         inner = self.routine.scopes.functions[id(body)]
         if inner.copies or any(isinstance(i, n.Lambda) for i in walk(body.body)):
             return None  # a lambda inside must see its own item
+        if needs_statements(body.body):
+            return None
         param = self.routine.scopes.variables[id(body)]
         with self.out.capture() as lines:
             outer, self.function = self.function, inner
@@ -256,6 +258,15 @@ class Calls(Access):
 
     def argument_list(self, values: Sequence[Ex]) -> str:
         return ", ".join(v.text for v in values)
+
+
+def needs_statements(node: n.Node) -> bool:
+    """Whether an expression cannot stay one in Python; asked before it is lowered in vain."""
+    return any(
+        isinstance(inner, n.Match | n.Try | n.Propagate)
+        or (isinstance(inner, n.Block) and len(inner.statements) != 1)
+        for inner in walk(node)
+    )
 
 
 def special_method(method: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ..frontend import nodes as n
 from . import kinds as k
-from .calls import Calls
+from .calls import Calls, needs_statements
 from .literals import string
 from .lowering import AWAIT, COMPARE, DROP, LOOSE, OR, RETURN, Dest, Ex, into
 from .scopes import Function
-from .tree import walk
 
 
 class Control(Calls):
@@ -19,30 +18,34 @@ class Control(Calls):
     def if_value(self, node: n.IfExpr) -> Ex:
         """A conditional expression when both branches are expressions, else statements."""
         condition = self.truth(self.expr(node.condition))
-        short = self._short_branches(node)
-        if short is not None:
-            then, other = short
+        kind = self.kind(node) or k.ANY
+        branches = self._single(node.then), self._single(node.otherwise)
+        if branches[0] is None or branches[1] is None:
+            name = self.temp("value")
+            self._if_suites(condition, node, into(name))
+            return Ex(name, kind, constant=True, pure=True)
+        with self.out.capture() as first:
+            then = self.expr(branches[0])
+        with self.out.capture() as second:
+            other = self.expr(branches[1])
+        unit = any(v.kind == k.UNIT and not v.pure for v in (then, other))
+        if not (first or second or unit):
             text = f"{then.at(OR)} if {condition.at(OR)} else {other.text}"
-            return Ex(text, self.kind(node) or k.ANY, LOOSE, pure=False)
+            return Ex(text, kind, LOOSE)
         name = self.temp("value")
-        self._if_suites(condition, node, into(name))
-        return Ex(name, self.kind(node) or k.ANY, constant=True, pure=True)
+        for head, lines, value in (
+            (f"if {condition.text}:", first, then),
+            ("else:", second, other),
+        ):
+            with self.out.suite(head):
+                self.out.replay(lines)
+                self.deliver(value, into(name))
+        return Ex(name, kind, constant=True, pure=True)
 
-    def _short_branches(self, node: n.IfExpr) -> tuple[Ex, Ex] | None:
-        then = self._single(node.then)
-        other = node.otherwise
-        if then is None or not isinstance(other, n.IfExpr | n.Block):
+    def _single(self, block: n.Block | n.IfExpr) -> n.Expr | None:
+        """The one expression that a branch consists of."""
+        if isinstance(block, n.IfExpr):
             return None
-        last = other if isinstance(other, n.IfExpr) else self._single(other)
-        if last is None or isinstance(other, n.IfExpr):
-            return None
-        with self.out.capture() as lines:
-            values = self.expr(then), self.expr(last)
-        unit = any(v.kind == k.UNIT and not v.pure for v in values)
-        return None if lines or unit else values
-
-    def _single(self, block: n.Block) -> n.Expr | None:
-        """The one expression that a block consists of."""
         if len(block.statements) == 1 and isinstance(block.statements[0], n.ExprStmt):
             return block.statements[0].value
         return None
@@ -155,6 +158,8 @@ class Control(Calls):
             if not isinstance(only, n.ExprStmt | n.Return):
                 return None
             body = only.value
+        if needs_statements(body):
+            return None
         with self.out.capture() as lines:
             ex = self.expr(body)
         return None if lines or ex.level == AWAIT else ex
@@ -174,9 +179,6 @@ class Control(Calls):
         ]
         copies = [f"{copy.py}={outer.py}" for outer, copy in inner.copies.items()]
         return [*found, *copies]
-
-    def has_return(self, node: n.Node) -> bool:
-        return any(isinstance(inner, n.Return) for inner in walk(node))
 
 
 __all__ = ["COMPARE", "Control"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..frontend import nodes as n
 from . import kinds as k
+from .calls import needs_statements
 from .control import Control
 from .kinds import INTS
 from .literals import floating, integer, string
@@ -45,6 +46,8 @@ class Matching(Control):
         if any(bound) and (len(arm.patterns) > 1 or arm.guard is not None):
             return self._flagged(arm, tests, bound, rest, subject, dest, chained)
         condition = self._either(tests)
+        if arm.guard is not None and needs_statements(arm.guard):
+            return self._flagged(arm, tests, bound, rest, subject, dest, chained)
         guard = self._plain_guard(arm)
         if guard is not None:
             if guard[1]:

@@ -82,6 +82,7 @@ class Routines:
         self.names = ProgramNames(program)
         self._properties = property_table(program)
         self.handlers: dict[tuple[int, str], Routine] = {}
+        self._slots: dict[int, dict[str, n.Slot]] = {}  # by id of the cell
         self.others: dict[int, Routine] = {}  # by id of the node that holds the body
         for cell in program.all_cells:
             for name, handler in handlers_of(cell).items():
@@ -120,12 +121,21 @@ class Routines:
         return "ephemeral" not in names and "local" not in names
 
     def find_slot(self, cell: n.Cell, name: str) -> tuple[n.Cell, n.Slot] | None:
-        return self.program.find_slot(cell, name)
+        own = self._slots.get(id(cell))
+        if own is None:
+            own = self._slots[id(cell)] = slots_of(cell)
+        if name in own:
+            return cell, own[name]
+        found = self.program.slots.get(name)
+        return found[0] if found else None
 
     def find_handler(self, cell: n.Cell, name: str) -> Routine | None:
         """Own cell, then interior siblings' parents are not searched: top-level source order."""
-        found = self.program.find_handler(cell, name)
-        return self.handlers[id(found[0]), name] if found is not None else None
+        own = self.handlers.get((id(cell), name))
+        if own is not None:
+            return own
+        found = self.program.handlers.get(name)
+        return self.handlers[id(found[0][0]), name] if found else None
 
     # --- calls ---
 

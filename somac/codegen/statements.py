@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..frontend import nodes as n
 from ..frontend.source import Span
 from . import kinds as k
+from .calls import needs_statements
 from .fresh import in_place_form
 from .kinds import INTS
 from .literals import string
@@ -213,7 +214,7 @@ class RoutineLowering(Matching):
                     self.deliver(UNIT, dest)
                 return False
             return self.deliver(UNIT, dest)
-        if isinstance(other, n.If):
+        if isinstance(other, n.If) and not needs_statements(other.condition):
             with self.out.capture() as lines:
                 self.expr(other.condition)
             if not lines:
