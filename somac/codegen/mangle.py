@@ -28,6 +28,7 @@ RUNTIME_NAMES = frozenset(
         "RuntimeEmit",
         "RuntimeStart",
         "ScaleSpec",
+        "ServeSpec",
         "SlotDecl",
         "SomaError",
         "SourceMap",
@@ -127,6 +128,8 @@ def attribute_name(name: str) -> str:
         return f"d{name}_"
     taken = name in keyword.kwlist or name in CELL_ATTRIBUTES or name.endswith("_")
     taken = taken or name.startswith(("soma_", "_soma_"))  # the runtime's own, all of them
+    taken = taken or name in RUNTIME_NAMES or name in _ANNOTATIONS
+    taken = taken or _OUR_METHODS.fullmatch(name) is not None
     return f"{name}_" if taken else name
 
 
