@@ -8,6 +8,7 @@ data: their own tools judge them.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,7 @@ from .frontend.source import Source, Span
 
 FILE_NAME = "soma.toml"
 SIZE_MAX = 1024 * 1024  # bytes; a manifest is written by hand
+PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """`[serve]`. `cors` holds origins, or just "*"; `max_body` in bytes, `timeout` in seconds."""
+    """`[serve]`. `cors` holds origins, or just "*"; `max_body` in bytes; `timeout` in seconds,
+    for a client to send a request or take an answer; `static` is a folder beside the source."""
 
     cors: tuple[str, ...] = ()
     max_body: int | None = None
@@ -209,13 +212,21 @@ class _Reader:
         ):
             timeout = None
         cors = table.get("cors", [])
+        max_body = get("max_body", int, "an integer", None)
+        port = get("port", int, "an integer", None)
+        if max_body is not None and max_body < 1:
+            self._mismatch("serve", "max_body", "at least 1")
+        if timeout is not None and not 0 < timeout < math.inf:
+            self._mismatch("serve", "timeout", "a number above 0")
+        if port is not None and not 0 <= port <= PORT_MAX:
+            self._mismatch("serve", "port", f"a port from 0 to {PORT_MAX}")
         return Serve(
             cors=(cors,) if isinstance(cors, str) else self._strings("serve", table, "cors"),
-            max_body=get("max_body", int, "an integer", None),
+            max_body=max_body,
             timeout=None if timeout is None else float(timeout),
             static=get("static", str, "a string", None),
             host=get("host", str, "a string", None),
-            port=get("port", int, "an integer", None),
+            port=port,
         )
 
     def _cluster(self) -> Cluster:

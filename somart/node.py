@@ -53,7 +53,8 @@ def main(
     parser = make_parser(prog or spec.package or spec.name, spec.manifest.description or None)
     parser.add_argument("--version", action="version", version=spec.manifest.version)
     try:
-        options = options_of(parser, parser.parse_args(argv), static_root or _package_static(spec))
+        root = static_root or _package_static(spec)
+        options = options_of(parser, parser.parse_args(argv), root, spec.manifest.serve)
     except SystemExit as leaving:  # argparse has said why
         return leaving.code if isinstance(leaving.code, int) else 2
     return serve_program(spec, options)

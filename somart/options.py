@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from .serve.limits import DEFAULT_LIMITS, ServeLimits
+from .spec import ServeSpec
+
+T = TypeVar("T")
 
 DEFAULT_PORT = 8080
 DEFAULT_HOST = "127.0.0.1"
@@ -51,11 +55,10 @@ def make_parser(prog: str | None = None, description: str | None = None) -> argp
         "-p",
         "--port",
         type=_port,
-        default=DEFAULT_PORT,
         metavar="PORT",
         help=f"HTTP port, WebSocket is the next one; 0 picks free ones (default {DEFAULT_PORT})",
     )
-    add("--host", default=DEFAULT_HOST, help=f"address to listen on (default {DEFAULT_HOST})")
+    add("--host", help=f"address to listen on (default {DEFAULT_HOST})")
     add(
         "--data",
         type=Path,
@@ -89,19 +92,43 @@ def make_parser(prog: str | None = None, description: str | None = None) -> argp
 
 
 def options_of(
-    parser: argparse.ArgumentParser, found: argparse.Namespace, static_root: Path | None = None
+    parser: argparse.ArgumentParser,
+    found: argparse.Namespace,
+    static_root: Path | None = None,
+    defaults: ServeSpec | None = None,
 ) -> ServeOptions:
-    """The options behind parsed arguments. Leaves the process with code 2 on misuse."""
+    """The options behind parsed arguments, `[serve]` of the manifest where they say nothing.
+
+    Leaves the process with code 2 on misuse.
+    """
+    defaults = defaults or ServeSpec()
     for name in (*(name for name, _ in _CLUSTER_OPTIONS), "insecure"):
         if getattr(found, name.replace("-", "_")):
             parser.error(f"--{name} comes with the cluster; this version serves a single node")
     return ServeOptions(
-        port=found.port,
-        host=found.host,
+        port=_first(found.port, defaults.port, DEFAULT_PORT),
+        host=_first(found.host, defaults.host, DEFAULT_HOST),
         data=found.data,
         node_id=found.node_id,
         verbose=found.verbose,
         log_requests=found.log_requests or found.verbose,
         static_root=static_root,
         dashboard_everywhere=found.dashboard_everywhere,
+        limits=_limits(defaults),
     )
+
+
+def _first(given: T | None, declared: T | None, default: T) -> T:
+    if given is not None:
+        return given
+    return default if declared is None else declared
+
+
+def _limits(declared: ServeSpec) -> ServeLimits:
+    limits = DEFAULT_LIMITS
+    if declared.max_body is not None:
+        limits = replace(limits, body_bytes=declared.max_body)
+    if declared.timeout is not None:
+        seconds = declared.timeout
+        limits = replace(limits, request_seconds=seconds, send_seconds=seconds)
+    return limits

@@ -227,6 +227,19 @@ class ScaleSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeSpec:
+    """`[serve]` of `soma.toml`: what holds unless the command line says otherwise.
+
+    `max_body` in bytes; `timeout` in seconds, for a client to send a request or take an answer.
+    """
+
+    max_body: int | None = None
+    timeout: float | None = None
+    host: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestSpec:
     """What the runtime needs of `soma.toml`."""
 
@@ -234,6 +247,7 @@ class ManifestSpec:
     version: str = "0.1.0"
     description: str = ""
     cors: tuple[str, ...] = ()
+    serve: ServeSpec = field(default_factory=ServeSpec)
     peers: Mapping[str, str] = field(default_factory=dict)
     seeds: tuple[str, ...] = ()
     node_id: str | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.program import Program
-from .pipeline import Unit, read_runnable
+from .pipeline import Unit, read_runnable, static_folder
 from .terminal import progress, remark, report, report_diagnostics, say
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _files(
     modules, source_map = _formatted(generated, names)
     data: dict[str, str | bytes] = {names[s.path]: s.text for s in unit.program.sources}
     data["source_map.json"] = json.dumps(source_map, ensure_ascii=False) + "\n"
-    data.update(_static_files(unit.path.parent))
+    data.update(_static_files(static_folder(unit)))
     about = unit.manifest.package
     options = PackageOptions(
         name=package_name(package or unit.path.stem),
@@ -115,9 +115,8 @@ def _formatted(
     return modules, {"lines": lines, "sources": sorted(names.values())}
 
 
-def _static_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The files of `static/` beside the source. Links that lead out of it are left behind."""
-    root = folder / STATIC
+def _static_files(root: Path) -> Iterator[tuple[str, bytes]]:
+    """The files to serve under `/static/`. Links that lead out of the folder are left behind."""
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.resolve().is_relative_to(root.resolve()):
             yield f"{STATIC}/{path.relative_to(root).as_posix()}", path.read_bytes()

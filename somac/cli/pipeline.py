@@ -53,6 +53,11 @@ def read_runnable(path: str) -> Unit | None:
     return unit
 
 
+def static_folder(unit: Unit) -> Path:
+    """The folder behind `/static/`: `[serve] static`, else `static`, beside the source."""
+    return unit.path.parent / (unit.manifest.serve.static or "static")
+
+
 def compile_in_memory(unit: Unit) -> ProgramSpec:
     """Generates a program's modules and imports them without writing a file."""
     from ..codegen import generate, load_in_memory

@@ -7,9 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from .pipeline import compile_in_memory, read_runnable
+from .pipeline import compile_in_memory, read_runnable, static_folder
 from .terminal import remark
 
 POLL_SECONDS = 0.5
@@ -26,13 +25,14 @@ def serve(words: Sequence[str]) -> int:
         "-w", "--watch", action="store_true", help="start again whenever the file changes"
     )
     found = parser.parse_args(list(words))
-    options = options_of(parser, found, Path(found.file).resolve().parent / "static")
     if found.watch:
         return _watch(found.file, [word for word in words if word not in ("-w", "--watch")])
     unit = read_runnable(found.file)
     if unit is None:
         return 1
-    return serve_program(compile_in_memory(unit), options)
+    spec = compile_in_memory(unit)
+    options = options_of(parser, found, static_folder(unit).resolve(), spec.manifest.serve)
+    return serve_program(spec, options)
 
 
 def _watch(path: str, words: Sequence[str]) -> int:

@@ -131,7 +131,8 @@ def _program_module(
     out.blank()
     names = [routines.names.of(c) for c in program.all_cells]
     own = sorted((c.module, c.class_name) for c in names if c.cell in program.cells)
-    needed = "App as BaseApp", "ManifestSpec", "ProgramSpec", "SourceMap"
+    extra = ["ServeSpec"] if _serve(manifest) else []
+    needed = "App as BaseApp", "ManifestSpec", "ProgramSpec", *extra, "SourceMap"
     local = [f"from .{module} import {name}" for module, name in own]
     if runtime.startswith("."):
         out.add(f"from {runtime} import {needed[0]}")
@@ -183,6 +184,19 @@ def _program_spec(out: Writer, program: Program, manifest: Manifest, routines: R
     out.add(")")
 
 
+def _serve(manifest: Manifest) -> str | None:
+    """`[serve]` where it says something; `static` is the builder's, who copies the files."""
+    serve = manifest.serve
+    values = {
+        "max_body": serve.max_body,
+        "timeout": serve.timeout,
+        "host": None if serve.host is None else string(serve.host),
+        "port": serve.port,
+    }
+    listed = [f"{name}={value}" for name, value in values.items() if value is not None]
+    return f"ServeSpec({', '.join(listed)})" if listed else None
+
+
 def _manifest(manifest: Manifest) -> str:
     package = manifest.package
     parts = [
@@ -193,6 +207,8 @@ def _manifest(manifest: Manifest) -> str:
         parts.append(f"description={string(package.description)}")
     if manifest.serve.cors:
         parts.append(f"cors={tuple_of([string(c) for c in manifest.serve.cors])}")
+    if serve := _serve(manifest):
+        parts.append(f"serve={serve}")
     if manifest.peers:
         peers = ", ".join(f"{string(a)}: {string(b)}" for a, b in manifest.peers.items())
         parts.append(f"peers={{{peers}}}")
