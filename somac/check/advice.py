@@ -35,6 +35,7 @@ def advise(context: Context) -> Iterator[Diagnostic]:
             yield from _invariant(context, body)
         if not body.native:
             yield from _divisions(nodes)
+            yield from _lost_pairs(nodes)
         yield from _patterns(context, nodes)
         if known:
             yield from _targets(nodes, known)
@@ -149,6 +150,26 @@ def _divides(node: n.Assign) -> bool:
         and value.left.name == node.name
         and not isinstance(value.right, n.Float)
     )
+
+
+def _lost_pairs(nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
+    for node in nodes:
+        if not isinstance(node, n.Assign) or node.op != "=" or not isinstance(node.value, n.Pipe):
+            continue
+        left, right = node.value.left, node.value.right
+        if (
+            isinstance(left, n.Name)
+            and left.name == node.name
+            and isinstance(right, n.Call)
+            and right.name == "with"
+            and len(right.args) > 2
+        ):
+            yield advice(
+                "A310",
+                f"'{node.name} = {node.name} |> with(…)' stores its first pair only",
+                node,
+                f"write `{node.name} = with({node.name}, …)`, which stores them all",
+            )
 
 
 def _patterns(context: Context, nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:

@@ -169,4 +169,12 @@ CODES: tuple[CodeInfo, ...] = (
         "cell A { on f() { 1 } on f() { 2 } }",
         "cell A { on f() { 1 } on g() { 2 } }",
     ),
+    CodeInfo(
+        "A310",
+        "Pairs that are not stored",
+        "A statement of the shape `m = m |> with(k, v, …)` stores the first pair only, as it always"
+        " has. Every other form of `with` stores them all.",
+        'cell A { on f(m: Map) { m = m |> with("a", 1, "b", 2) m } }',
+        'cell A { on f(m: Map) { m = with(m, "a", 1, "b", 2) m } }',
+    ),
 )
