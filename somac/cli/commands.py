@@ -71,6 +71,22 @@ def run(
 
 
 @app.command()
+def replay(
+    file: File,
+    log: Annotated[
+        str | None, typer.Option(metavar="LOG", help="The log (default: FILE's, .somalog).")
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option(metavar="MS", help="Only calls up to that Unix time.")
+    ] = None,
+) -> None:
+    """Run recorded calls again on empty memory and compare their results."""
+    from .replaying import replay_log
+
+    _done(replay_log(file, log, at))
+
+
+@app.command()
 def check(file: File, json: Json = False) -> None:
     """Report everything that is wrong with a program."""
     from .checking import check_program

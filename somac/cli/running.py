@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .pipeline import compile_in_memory, read_runnable
 from .process import with_deep_stack
-from .terminal import remark, report
+from .terminal import report
 
 if TYPE_CHECKING:
     from somart.app import App
     from somart.entry import Entry
     from somart.spec import ProgramSpec
-    from somart.values import Value
 
 DATA_DIR = ".soma_data"
 LOG_SUFFIX = ".somalog"
@@ -62,7 +61,7 @@ def _run_interior(spec: ProgramSpec, args: list[str]) -> int:
         with _open_app(spec) as app:
             run_interior(app, [parse_argument(word) for word in args], sys.stdout, sys.stderr)
     except SomaError as error:
-        return _fail(error, spec)
+        return fail(error, spec)
     return 0
 
 
@@ -77,23 +76,27 @@ def _test(path: str) -> int:
     try:
         result = run_tests(spec, sys.stdout, sys.stderr)
     except SomaError as error:
-        return _fail(error, spec)
+        return fail(error, spec)
     return 1 if result is None else result.exit_code
 
 
 def _call(spec: ProgramSpec, entry: Entry, log: Path | None) -> int:
     from somart.errors import SomaError
+    from somart.tape import Tape
     from somart.values import text
 
+    tape = Tape()
     try:
-        with _open_app(spec) as app:
+        with _open_app(spec) as app, nullcontext() if log is None else tape.running():
             result = app.call(entry.cell, entry.handler, entry.args)
             print(text(result), flush=True)
     except SomaError as error:
-        return _fail(error, spec)
-    if log is not None:
-        _append(log, entry, result)
-    return 0
+        return fail(error, spec)
+    if log is None:
+        return 0
+    from .replaying import append_entry
+
+    return append_entry(log, entry, result, tape)
 
 
 def _open_app(spec: ProgramSpec) -> App:
@@ -103,7 +106,8 @@ def _open_app(spec: ProgramSpec) -> App:
     return (spec.app_class or App)(spec, StandaloneEngine(DATA_DIR))
 
 
-def _fail(error: BaseException, spec: ProgramSpec) -> int:
+def fail(error: BaseException, spec: ProgramSpec) -> int:
+    """Tells of a run-time error with its place; the exit code."""
     from somart.tracing import render_error
 
     if isinstance(error.__cause__, BrokenPipeError):
@@ -117,21 +121,3 @@ def _records(spec: ProgramSpec, entry: Entry) -> bool:
     cell = spec.cell(entry.cell)
     info = cell.soma_handlers.get(entry.handler) if cell else None
     return info is not None and info.record
-
-
-def _append(log: Path, entry: Entry, result: Value) -> None:
-    """One line of the replay log (spec 3 §10)."""
-    from somart.values.jsontext import to_json
-
-    line = {
-        "args": list(entry.args),
-        "cell": entry.cell,
-        "handler": entry.handler,
-        "nondet": [],
-        "result": result,
-        "ts": time.time_ns() // 1_000_000,
-        "v": 1,
-    }
-    remark(f"[record] writing replay log → {log}")
-    with log.open("a", encoding="utf-8") as file:
-        file.write(to_json(line) + "\n")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ..errors import type_error
 from ..std.numeric import ceil, exp, floor, log, log10, power, round_, sqrt
-from ..std.randomness import generator
+from ..std.randomness import unit
 from ..values.arithmetic import divide_floats, modulo_floats
 from ..values.arithmetic import truncated_quotient as int_div
 from ..values.arithmetic import truncated_remainder as int_mod
@@ -119,7 +119,7 @@ def cos(v: float) -> float:
 
 def random(*_: Value) -> float:
     """A Float in [0, 1)."""
-    return generator.randrange(1_000_000) / 1_000_000
+    return unit()
 
 
 def nth(xs: list[Value], i: int) -> Value:

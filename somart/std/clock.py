@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..tape import observe
 from ..values.kinds import Value
 from ..values.numbers import as_int
 
@@ -12,16 +13,25 @@ SECONDS_A_DAY = 86_400
 
 def now(*_: Value) -> int:
     """Unix time in seconds."""
-    return int(time.time())
+    return int(observe("now", _seconds))
 
 
 def now_ms(*_: Value) -> int:
     """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
+    return int(observe("now_ms", _milliseconds))
 
 
 def today(*_: Value) -> str:
-    return format_date(now())
+    """The UTC date, as `YYYY-MM-DD`."""
+    return str(observe("today", lambda: format_date(_seconds())))
+
+
+def _seconds() -> int:
+    return int(time.time())
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def format_date(*args: Value) -> str:

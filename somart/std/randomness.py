@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random as _random
 
+from ..tape import observe
 from ..values.kinds import Value
 from ..values.numbers import as_int
 
@@ -14,6 +15,17 @@ generator = _random.Random()
 def random(*args: Value) -> int | float:
     """A Float in [0, 1) of six decimals, an Int in 0…n-1, or an Int in a…b-1."""
     if not args:
-        return generator.randrange(1_000_000) / 1_000_000
+        return unit()
     low, high = (0, as_int(args[0])) if len(args) == 1 else (as_int(args[0]), as_int(args[1]))
-    return generator.randrange(low, high) if low < high else low
+    if low >= high:
+        return low
+    return int(observe("random", lambda: generator.randrange(low, high)))
+
+
+def unit() -> float:
+    """A Float in [0, 1) of six decimals."""
+    return float(observe("random", _millionths))
+
+
+def _millionths() -> float:
+    return generator.randrange(1_000_000) / 1_000_000
