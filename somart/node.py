@@ -77,11 +77,14 @@ def serve_program(spec: ProgramSpec, options: ServeOptions) -> int:
     failure: list[BaseException] = []
 
     def body() -> None:
-        sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(RECURSION_LIMIT, limit))
         try:
             outcome.append(trio.run(_run_node, spec, options, stopper))
         except BaseException as error:
             failure.append(error)
+        finally:
+            sys.setrecursionlimit(limit)  # it counts for all threads, and theirs are shallow
 
     with _Signals(stopper):
         _deep_thread(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -205,7 +206,12 @@ def test_deep_nesting_ends_in_an_error_not_in_a_crash() -> None:
         return v
 
     a, b = deep(), deep()
-    for use in (text, to_json, lambda v: equal(v, b)):
-        with pytest.raises(RecursionError) as caught:
-            use(a)
-        assert ops.failed(caught.value)["error"] == "stack overflow (recursion depth exceeded)"
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(2000)
+    try:
+        for use in (text, to_json, lambda v: equal(v, b)):
+            with pytest.raises(RecursionError) as caught:
+                use(a)
+            assert ops.failed(caught.value)["error"] == "stack overflow (recursion depth exceeded)"
+    finally:
+        sys.setrecursionlimit(limit)
