@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .frontend.diagnostics import Diagnostic, Severity
+from .frontend.frozen import Frozen
 from .frontend.source import Source, Span
 
 FILE_NAME = "soma.toml"
@@ -24,8 +25,7 @@ SIZE_MAX = 1024 * 1024  # bytes; a manifest is written by hand
 PORT_MAX = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Frozen):
     """`[package]`. `declared` is False when there is no name and the file's stem stands in."""
 
     name: str = "app"
@@ -36,8 +36,7 @@ class Package:
     declared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(Frozen):
     """`[serve]`. `cors` holds origins, or just "*"; `max_body` in bytes; `timeout` in seconds,
     for a client to send a request or take an answer; `static` is a folder beside the source."""
 
@@ -49,8 +48,7 @@ class Serve:
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Frozen):
     """`[cluster]`"""
 
     seeds: tuple[str, ...] = ()
@@ -58,8 +56,7 @@ class Cluster:
     engine: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Frozen):
     """`[agent]` or one `[models.NAME]`; `key` may hold `${ENV}`, which the runtime expands."""
 
     provider: str = "openai"
@@ -71,8 +68,7 @@ class Model:
     capabilities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Compute:
+class Compute(Frozen):
     """`[compute]`"""
 
     backend: str = "sequential"
@@ -85,10 +81,10 @@ class Manifest:
     """What `soma.toml` says. `path` is None when there is no such file."""
 
     path: Path | None = None
-    package: Package = Package()
-    serve: Serve = Serve()
-    cluster: Cluster = Cluster()
-    compute: Compute = Compute()
+    package: Package = Package()  # noqa: RUF009 (frozen)
+    serve: Serve = Serve()  # noqa: RUF009 (frozen)
+    cluster: Cluster = Cluster()  # noqa: RUF009 (frozen)
+    compute: Compute = Compute()  # noqa: RUF009 (frozen)
     agent: Model | None = None
     models: Mapping[str, Model] = field(default_factory=dict)
     peers: Mapping[str, str] = field(default_factory=dict)

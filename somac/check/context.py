@@ -8,14 +8,14 @@ from functools import cached_property
 
 from ..frontend import nodes as n
 from ..frontend.diagnostics import Diagnostic, Severity
+from ..frontend.frozen import Frozen
 from ..frontend.program import Program, handlers_of, slots_of
 from ..frontend.walk import walk
 from ..manifest import Manifest
 from .properties import PropertyTable, property_table
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(Frozen):
     """One body: where it stands, what it binds, and whether it is a `[native]` handler's."""
 
     cell: n.Cell

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from ..frontend import nodes as n
 from ..frontend.diagnostics import Diagnostic, Severity
+from ..frontend.frozen import Frozen
 from ..frontend.program import Program, sections
 
 UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
 
 
-@dataclass(frozen=True, slots=True)
-class PropertyInfo:
+class PropertyInfo(Frozen):
     """One property: what it excludes, adds and needs; `group` is its mutex group."""
 
     name: str

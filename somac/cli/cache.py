@@ -10,20 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import __version__
 
 ENTRY_BYTES_MAX = 4 * 1024 * 1024
 TREE_FILES_MAX = 2000
+TREE_ENTRIES_MAX = 20_000  # a program in a home directory shall not have all of it searched
 ENTRIES_MAX = 1000
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a check printed, in turns of stdout and stderr, and its exit code."""
 
     parts: list[list[str]]
@@ -44,17 +43,17 @@ def cached_outcome(path: str, form: str) -> Outcome | None:
 
 
 def remember(path: str, form: str, sources: Iterable[str], outcome: Outcome) -> None:
-    """Keeps an outcome. A cache that cannot be written is no error: the check is done."""
+    """Keeps an outcome, unless a file cannot be read or the cache not written: it is no need."""
     names = [*dict.fromkeys([path, *sources])]
     root = Path(path).resolve().parent
     if any(not Path(name).resolve().is_relative_to(root) for name in names):
         return  # found through the working directory or a shared library: too much to watch
-    files = {name: _digest(Path(name)) for name in (*names, str(Path(path).parent / "soma.toml"))}
-    tree = _tree(path) if len(names) > 1 else None
-    entry = {"files": files, "tree": tree, "outcome": asdict(outcome)}
     try:
+        files = {n: _digest(Path(n)) for n in (*names, str(Path(path).parent / "soma.toml"))}
+        tree = _tree(path) if len(names) > 1 else None
+        entry = {"files": files, "tree": tree, "outcome": outcome._asdict()}
         _write(_entry_file(path, form), json.dumps(entry))
-    except OSError:
+    except (OSError, ValueError):
         return
 
 
@@ -97,15 +96,19 @@ def _digest(path: Path) -> str | None:
 def _tree(path: str) -> str:
     """A digest of the names of all `.cell` files below the program's folder."""
     names: list[str] = []
+    visited = 0
     for folder, folders, files in os.walk(Path(path).resolve().parent):
         folders.sort()
         names.extend(os.path.join(folder, name) for name in sorted(files) if name[-5:] == ".cell")
-        if len(names) > TREE_FILES_MAX:
-            raise ValueError("too many source files to watch")
+        visited += 1 + len(files)
+        if len(names) > TREE_FILES_MAX or visited > TREE_ENTRIES_MAX:
+            raise ValueError("too many files to watch")
     return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _write(target: Path, text: str) -> None:
+    import tempfile  # 4 ms, for this alone
+
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.NamedTemporaryFile(
         "w", dir=target.parent, suffix=".part", delete=False, encoding="utf-8"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 from ..frontend import nodes as n
 
@@ -13,7 +12,7 @@ _FIELDS: dict[type[n.Node], tuple[str, ...]] = {}
 def _field_names(kind: type[n.Node]) -> tuple[str, ...]:
     names = _FIELDS.get(kind)
     if names is None:
-        names = _FIELDS[kind] = tuple(f.name for f in fields(kind) if f.name != "span")
+        names = _FIELDS[kind] = tuple(name for name in kind.kinds if name != "span")
     return names
 
 

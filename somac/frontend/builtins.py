@@ -7,14 +7,14 @@ builtins reference, §1); otherwise the search goes on among the handlers.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from .frozen import Frozen
 
 MODEL_CALLS = "model calls"
 LINEAR_ALGEBRA = "linear algebra and risk functions"
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(Frozen):
     """One builtin function.
 
     `effect` is "pure", "print", "clock", "random" or "file" (plain calls), "context" (methods of

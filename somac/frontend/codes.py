@@ -6,13 +6,11 @@ checker has a catalogue of its own with the same record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from . import limits
+from .frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
+class CodeInfo(Frozen):
     """One kind of diagnostic: a title, a paragraph, a wrong example and its right form."""
 
     code: str

@@ -6,9 +6,9 @@ Finding code creates `Diagnostic`s; `somac.frontend.render` turns them into term
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
+from .frozen import Frozen
 from .source import Span
 
 
@@ -18,8 +18,7 @@ class Severity(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Frozen):
     """One finding about a program.
 
     `message` is the text of the spec, to the letter where the spec gives one. `kind` is the spec's
@@ -35,5 +34,5 @@ class Diagnostic:
     kind: str = "other"
     hint: str | None = None
     fix: str | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     counted: bool = True

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from . import limits
+from .frozen import Frozen
 
 HARD_KEYWORDS = frozenset(
     [
@@ -114,8 +115,7 @@ class Token(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Frozen):
     """What is wrong with a range of a text; becomes a diagnostic of its source."""
 
     code: str

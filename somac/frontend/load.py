@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 from . import limits
 from . import nodes as n
 from .diagnostics import Diagnostic, Severity
+from .frozen import Frozen
 from .parser import parse
 from .program import Program
 from .source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Frozen):
     """`program` is None exactly when a diagnostic is an error."""
 
     program: Program | None

@@ -5,20 +5,19 @@ Spans do not take part in equality, so that two trees are equal when the program
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from .frozen import Frozen
 from .source import NOWHERE, Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    span: Span = field(default=NOWHERE, compare=False, repr=False)
+class Node(Frozen):
+    span: Span = field(default=NOWHERE, kw_only=True, compare=False, repr=False)
 
 
 # --- expressions ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Hole(Node):
     """`{text}` in a string. `expr` is None when the text is no expression: it stays literal."""
 
@@ -27,17 +26,14 @@ class Hole(Node):
     error: str | None = field(default=None, compare=False)  # why it is no expression
 
 
-@dataclass(frozen=True, slots=True)
 class Int(Node):
     value: int  # also "-" directly before a literal
 
 
-@dataclass(frozen=True, slots=True)
 class Float(Node):
     value: float
 
 
-@dataclass(frozen=True, slots=True)
 class Str(Node):
     """A string literal, escapes resolved. `value` is the whole text before interpolation."""
 
@@ -46,42 +42,35 @@ class Str(Node):
     triple: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Duration(Node):
     milliseconds: int
     text: str = ""  # as written: 1.5s
 
 
-@dataclass(frozen=True, slots=True)
 class Percent(Node):
     value: float
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Bool(Node):
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Unit(Node):
     """`()`"""
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Node):
     """A bare lower (or contextual keyword) or Upper name. Upper ones are unit variants."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Lambda(Node):
     param: str
     body: Expr | Block
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Node):
     """`f(a, b)`; an Upper name is a tuple variant."""
 
@@ -89,7 +78,6 @@ class Call(Node):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Field(Node):
     """`target.name` without parentheses."""
 
@@ -97,7 +85,6 @@ class Field(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Method(Node):
     """`target.name(args)`"""
 
@@ -106,14 +93,12 @@ class Method(Node):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Propagate(Node):
     """`e?`"""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Record(Node):
     """`P { a: 1 }`: a record, or a struct variant when P is one."""
 
@@ -121,12 +106,10 @@ class Record(Node):
     fields: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ListLit(Node):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Node):
     """op is one of + - * / % == != < > <= >= && || ??"""
 
@@ -135,7 +118,6 @@ class Binary(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """op is ! or - (never - before a number literal)."""
 
@@ -143,7 +125,6 @@ class Unary(Node):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Pipe(Node):
     """`left |> right`. The parser has already applied mend 16: `v |> f(a) > 3` is
     Binary(">", Pipe(v, f(a)), 3). `right` is what was written: Call, Name, or anything else,
@@ -153,27 +134,23 @@ class Pipe(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class IfExpr(Node):
     condition: Expr
     then: Block
     otherwise: Block | IfExpr
 
 
-@dataclass(frozen=True, slots=True)
 class Arm(Node):
     patterns: tuple[Pattern, ...]
     guard: Expr | None
     body: Expr | Block
 
 
-@dataclass(frozen=True, slots=True)
 class Match(Node):
     subject: Expr
     arms: tuple[Arm, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Try(Node):
     body: Expr
 
@@ -205,24 +182,20 @@ Expr = (
 # --- patterns ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Wildcard(Node):
     """`_`"""
 
 
-@dataclass(frozen=True, slots=True)
 class Binding(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class LiteralPattern(Node):
     """Int, Float, Str (never interpolated), Bool, Unit, Duration or Percent."""
 
     value: Int | Float | Str | Bool | Unit | Duration | Percent
 
 
-@dataclass(frozen=True, slots=True)
 class RangePattern(Node):
     """Both ends included."""
 
@@ -230,20 +203,17 @@ class RangePattern(Node):
     high: int
 
 
-@dataclass(frozen=True, slots=True)
 class PrefixPattern(Node):
     prefix: str
     rest: str
 
 
-@dataclass(frozen=True, slots=True)
 class MapPattern(Node):
     """`{x: p, y}`; a field without pattern binds its own name (Binding)."""
 
     fields: tuple[tuple[str, Pattern], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class VariantPattern(Node):
     """`V`, `T::V`, `V(p)`, `V { x, .. }`; shape is "unit", "tuple" or "struct"."""
 
@@ -262,13 +232,11 @@ Pattern = (
 # --- statements ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Let(Node):
     name: str
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Assign(Node):
     """op is = += -= *= /="""
 
@@ -277,19 +245,16 @@ class Assign(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Return(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class If(Node):
     condition: Expr
     then: Block
     otherwise: Block | If | None
 
 
-@dataclass(frozen=True, slots=True)
 class For(Node):
     name: str
     iterable: Expr
@@ -297,35 +262,29 @@ class For(Node):
     loop_bound: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class While(Node):
     condition: Expr
     body: Block
     loop_bound: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Break(Node):
     pass
 
 
-@dataclass(frozen=True, slots=True)
 class Continue(Node):
     pass
 
 
-@dataclass(frozen=True, slots=True)
 class Ensure(Node):
     condition: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Require(Node):
     constraint: Constraint
     otherwise: str  # the name or the text after `else`, never evaluated
 
 
-@dataclass(frozen=True, slots=True)
 class Emit(Node):
     """`emit s(args)` or `signal s(args)`"""
 
@@ -333,7 +292,6 @@ class Emit(Node):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ExprStmt(Node):
     value: Expr
 
@@ -343,7 +301,6 @@ Stmt = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Block(Node):
     statements: tuple[Stmt, ...]
 
@@ -351,17 +308,14 @@ class Block(Node):
 # Constraints (core 2.7): `!` covers everything that follows it.
 
 
-@dataclass(frozen=True, slots=True)
 class Not(Node):
     operand: Constraint
 
 
-@dataclass(frozen=True, slots=True)
 class AllOf(Node):
     items: tuple[Constraint, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class AnyOf(Node):
     items: tuple[Constraint, ...]
 
@@ -371,7 +325,6 @@ Constraint = Not | AllOf | AnyOf | Expr
 # --- declarations --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class TypeRef(Node):
     """`Int`, `Map<String, Int>`, `a.b`. `name` holds the dotted text."""
 
@@ -379,13 +332,11 @@ class TypeRef(Node):
     args: tuple[TypeRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Param(Node):
     name: str
     type: TypeRef
 
 
-@dataclass(frozen=True, slots=True)
 class Handler(Node):
     name: str
     params: tuple[Param, ...]
@@ -394,7 +345,6 @@ class Handler(Node):
     returns: TypeRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Property(Node):
     """`capacity(500)`, `evict(lru)`. A bare lower name as an argument is a Str."""
 
@@ -402,14 +352,12 @@ class Property(Node):
     args: tuple[Int | Float | Str | Bool | Percent | Duration, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Slot(Node):
     name: str
     type: TypeRef
     properties: tuple[Property, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Memory(Node):
     """One `memory` block; its invariants belong to all its slots."""
 
@@ -417,7 +365,6 @@ class Memory(Node):
     invariants: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Transition(Node):
     """One arrow of a machine; source "*" is any state. A chain has become single arrows."""
 
@@ -427,7 +374,6 @@ class Transition(Node):
     effect: Block | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Machine(Node):
     name: str  # an anonymous machine is named after its cell
     type: str | None
@@ -437,7 +383,6 @@ class Machine(Node):
     explicit_initial: bool = True
 
 
-@dataclass(frozen=True, slots=True)
 class Signature(Node):
     """`signal`, `await` or `tool` of a face."""
 
@@ -449,14 +394,12 @@ class Signature(Node):
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Given(Node):
     name: str
     type: TypeRef
     constraints: tuple[Constraint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Promise(Node):
     """A text promise has a Str as value and `text` True."""
 
@@ -464,17 +407,14 @@ class Promise(Node):
     text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Face(Node):
     declarations: tuple[Signature | Given | Promise, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Interior(Node):
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Connect(Node):
     """`connect A.sig -> B`"""
 
@@ -483,29 +423,24 @@ class Connect(Node):
     target: str
 
 
-@dataclass(frozen=True, slots=True)
 class Start(Node):
     cell: str
 
 
-@dataclass(frozen=True, slots=True)
 class Runtime(Node):
     entries: tuple[Emit | Connect | Start | Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Every(Node):
     milliseconds: int
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
 class After(Node):
     milliseconds: int
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
 class ScaleEntry(Node):
     """replicas, tolerance, cpu: int; shard, consistency: str; memory, disk: str | int"""
 
@@ -513,19 +448,16 @@ class ScaleEntry(Node):
     value: int | str
 
 
-@dataclass(frozen=True, slots=True)
 class Scale(Node):
     entries: tuple[ScaleEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Cost(Node):
     """tokens (count), latency (ms), usd"""
 
     entries: tuple[tuple[str, int | float], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class VariantDecl(Node):
     """shape "unit", "tuple" (types) or "struct" (fields)."""
 
@@ -535,12 +467,10 @@ class VariantDecl(Node):
     fields: tuple[tuple[str, TypeRef], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Variants(Node):
     variants: tuple[VariantDecl, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class NameRule(Node):
     """contradicts, implies, requires, matches [a, b]; mutex_group g (one name)."""
 
@@ -548,22 +478,18 @@ class NameRule(Node):
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class CheckRule(Node):
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
 class NativeRule(Node):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
 class Assert(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class PropertyTest(Node):
     name: str
     variable: str
@@ -577,7 +503,6 @@ class PropertyTest(Node):
 Rule = NameRule | CheckRule | NativeRule | Assert | PropertyTest
 
 
-@dataclass(frozen=True, slots=True)
 class Rules(Node):
     """Also asserts and property tests written directly in a cell body (bare=True)."""
 
@@ -601,7 +526,6 @@ Section = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Cell(Node):
     """kind: "cell" for a plain one, else agent type property checker backend builtin test."""
 
@@ -613,7 +537,6 @@ class Cell(Node):
     name_span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Message(Node):
     """One step of a protocol: `a -> b: msg(x, y)`"""
 
@@ -623,14 +546,12 @@ class Message(Node):
     args: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Protocol(Node):
     name: str
     roles: tuple[tuple[str, str], ...]
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Use(Node):
     """`use lib::a` has parts ("lib", "a"); `use "x/y"` has text "x/y"."""
 
@@ -638,7 +559,6 @@ class Use(Node):
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Module(Node):
     """One source file, as parsed."""
 

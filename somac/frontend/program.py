@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from . import nodes as n
+from .frozen import Frozen
 from .source import Source
 
 S = TypeVar("S", bound=n.Node)
@@ -31,8 +32,7 @@ def slots_of(cell: n.Cell) -> dict[str, n.Slot]:
     return {s.name: s for m in sections(cell, n.Memory) for s in m.slots}
 
 
-@dataclass(frozen=True)
-class VariantInfo:
+class VariantInfo(Frozen):
     type_name: str
     decl: n.VariantDecl
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from .frozen import Frozen
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -31,8 +33,7 @@ class Source:
         return self.text[start:end].rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Frozen):
     """A half-open range of characters of a source."""
 
     source: Source

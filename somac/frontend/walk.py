@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 
 from .nodes import Node
 
@@ -30,9 +29,9 @@ def child_fields(kind: type[Node]) -> tuple[str, ...]:
 
 def _find_child_fields(kind: type[Node]) -> tuple[str, ...]:
     return tuple(
-        f.name
-        for f in fields(kind)
-        if f.name != "span" and any(w not in _PLAIN for w in _WORD.findall(str(f.type)))
+        name
+        for name, written in kind.kinds.items()
+        if name != "span" and any(w not in _PLAIN for w in _WORD.findall(written))
     )
 
 

@@ -10,11 +10,11 @@ import sys
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from .. import limits
 from .. import nodes as n
 from ..diagnostics import Diagnostic, Severity
+from ..frozen import Frozen
 from ..lexer import Problem, Scan, found_text, scan
 from ..source import Source, Span
 from . import grammar
@@ -25,8 +25,7 @@ from .recovery import Brackets
 from .tree import Builder
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Frozen):
     """`module` is None exactly when a diagnostic is an error."""
 
     module: n.Module | None

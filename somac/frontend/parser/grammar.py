@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Protocol
 
 from parsimonious.exceptions import ParseError  # type: ignore[import-untyped]
-from parsimonious.expressions import Expression, Regex  # type: ignore[import-untyped]
-from parsimonious.expressions import re as regex
-from parsimonious.grammar import (  # type: ignore[import-untyped]
-    Grammar,
-    RuleVisitor,
-    rule_grammar,
-)
+from parsimonious.expressions import Expression  # type: ignore[import-untyped]
+
+from .notation import Rules, read_grammar
 
 
 class Tree(Protocol):
@@ -41,9 +37,12 @@ class Mismatch(Exception):
         self.position = position
 
 
+_GRAMMAR = Path(__file__).parent.parent / "grammar.peg"
+
+
 def grammar_text() -> str:
     """The text of the grammar, also out of an installed wheel."""
-    return files("somac.frontend").joinpath("grammar.peg").read_text(encoding="utf-8")
+    return _GRAMMAR.read_text(encoding="utf-8")
 
 
 # A token on a line of its own with the blanks behind it: a regular expression, or its text.
@@ -53,40 +52,16 @@ _UNREAD = re.compile(r"^#.*\n|^\n", re.MULTILINE)
 
 
 @cache
-def grammar() -> Grammar:
-    """The grammar, built on first use."""
+def grammar() -> Rules:
+    """The rules of the grammar, built on first use."""
+    return read_grammar(fast_text())
+
+
+def fast_text() -> str:
+    """The grammar for texts without comments, where `_` is white space only."""
     text = _UNREAD.sub("", grammar_text())
     text = _REGEX_TOKEN.sub(r"\1\2(?:\3)\\s*\2s", text)
-    text = _TEXT_TOKEN.sub(lambda m: f'{m[1]}~r"{re.escape(m[2])}\\s*"', text)
-    return _LazyGrammar(text)
-
-
-class _LazyRegex(Regex):  # type: ignore[misc]
-    """A regular expression that is compiled when it is first needed: many rules are rare."""
-
-    def __init__(self, pattern: str, flags: str) -> None:
-        Expression.__init__(self)
-        self.pattern = pattern
-        self.flags = regex.S if "s" in flags else 0
-        self.identity_tuple = (self.name, pattern)
-
-    def __getattr__(self, name: str) -> Any:
-        """Called for `re`, as long as its slot is empty."""
-        if name != "re":
-            raise AttributeError(name)
-        self.re = regex.compile(self.pattern, self.flags)
-        return self.re
-
-
-class _LazyVisitor(RuleVisitor):  # type: ignore[misc]
-    def visit_regex(self, _node: object, parts: Any) -> _LazyRegex:
-        _tilde, literal, flags, _blank = parts
-        return _LazyRegex(literal.literal, flags.text)
-
-
-class _LazyGrammar(Grammar):  # type: ignore[misc]
-    def _expressions_from_rules(self, rules: str, custom_rules: Any) -> Any:
-        return _LazyVisitor(custom_rules).visit(rule_grammar.parse(rules))
+    return _TEXT_TOKEN.sub(lambda m: f'{m[1]}~r"{re.escape(m[2])}\\s*"', text)
 
 
 def match(rule: str, text: str, position: int = 0) -> Tree:
