@@ -13,6 +13,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from . import limits
+from .calls import Calls, Expected
 from .cell import Cell, Handler
 from .engines.base import DURABLE, Conflict, Engine
 from .engines.standalone import StandaloneEngine
@@ -43,6 +44,7 @@ class App:
         self.spec = spec
         self.engine: Engine = StandaloneEngine() if engine is None else engine
         self.events = EventHub()
+        self.calls = Calls()
         self.signal_log: list[tuple[str, int, int]] | None = None
         self.persistent = any(_persistent(cell) for cell in spec.all_cells)
         self.top_level: tuple[Cell, ...] = tuple(cell(self) for cell in spec.cells)
@@ -170,7 +172,10 @@ class App:
         self, owner: Cell, is_async: bool, body: Body, args: Sequence[Value] = ()
     ) -> Value:
         """Runs a handler, a tick or any method of a cell as one transaction under trio."""
-        if is_async:
+        caller = self.calls.caller()
+        if caller is not None:
+            ended = await self._run_nested(is_async, body, args, caller)
+        elif is_async:
             async with self._turns.of(owner):
                 ended = await self._run_async(body, args)
         elif self._turns.free(owner):
@@ -190,12 +195,14 @@ class App:
             self.events.deliver(transaction.events)
         return result
 
-    def _attempt(self, body: Body, args: Sequence[Value]) -> Ended:
-        transaction = Transaction(self)
+    def _attempt(
+        self, body: Body, args: Sequence[Value], caller: Transaction | None = None
+    ) -> Ended:
+        transaction = Transaction(self, caller=caller)
         token = CURRENT.set(transaction)
         try:
             result = body(*args)
-            return transaction, result, self.engine.commit(transaction), None
+            return transaction, result, self._commit(transaction), None
         except Exception as error:
             return transaction, None, transaction.wait_for, as_soma_error(error)
         finally:
@@ -212,13 +219,17 @@ class App:
             return await self._attempt_async(body, args, tracking=False)
 
     async def _attempt_async(
-        self, body: Body, args: Sequence[Value], tracking: bool = True
+        self,
+        body: Body,
+        args: Sequence[Value],
+        tracking: bool = True,
+        caller: Transaction | None = None,
     ) -> Ended:
-        transaction = Transaction(self, tracking)
+        transaction = Transaction(self, tracking, caller)
         token = CURRENT.set(transaction)
         try:
             result = await body(*args)
-            return transaction, result, self.engine.commit(transaction), None
+            return transaction, result, self._commit(transaction), None
         except Conflict:
             raise
         except Exception as error:
@@ -227,6 +238,28 @@ class App:
             return transaction, None, transaction.wait_for, as_soma_error(error)
         finally:
             CURRENT.reset(token)
+            self.calls.ended(transaction)
+
+    async def _run_nested(
+        self, is_async: bool, body: Body, args: Sequence[Value], caller: Transaction
+    ) -> Ended:
+        """Runs at once: `caller` waits for it, and may hold the turn."""
+        if not is_async:
+            return self._attempt(body, args, caller)
+        for _ in range(limits.NESTED_RUNS):
+            try:
+                return await self._attempt_async(body, args, caller=caller)
+            except Conflict:
+                continue
+        raise SomaError("too many conflicts: what the handler reads changes all the time")
+
+    def _commit(self, transaction: Transaction) -> int:
+        if transaction.caller is None:
+            return self.engine.commit(transaction)
+        expected = Expected(transaction)
+        ticket = self.engine.commit(transaction)
+        expected.refresh()
+        return ticket
 
 
 class _Turns:

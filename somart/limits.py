@@ -5,6 +5,9 @@ from __future__ import annotations
 OPTIMISTIC_RUNS = 5
 """Runs of an interleaved handler before it runs alone: enough for bursts, too few to starve."""
 
+NESTED_RUNS = 100
+"""Runs of a handler on its caller's turn, which cannot run alone; somebody else has won each."""
+
 EVENT_QUEUE = 256
 """Events that wait for one subscriber; a slower one is dropped, so that memory stays bounded."""
 

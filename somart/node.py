@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -30,7 +31,7 @@ VERSION = "0.1.0"
 STACK_BYTES = 512 * 1024 * 1024
 """Address space for deep recursion of handlers, the same as under `soma run`."""
 
-RECURSION_LIMIT = 60_000
+RECURSION_LIMIT = 220_000
 
 Listeners = list[trio.SocketListener]
 
@@ -182,6 +183,7 @@ class Node:
         http_listeners = await self._listen(self._options.port)
         self.http_port = _port_of(http_listeners)
         app = (self._spec.app_class or App)(self._spec, StandaloneEngine(self._options.data))
+        app.calls.ports.add(self.http_port)
         try:
             await self._serve(app, http_listeners, stopper)
         finally:
@@ -245,6 +247,8 @@ class Node:
             listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
         except OSError as error:
             reason = error.strerror or os.strerror(error.errno or 0)
+            if error.errno == errno.EADDRINUSE:
+                reason = f"{reason} (another port: -p {port + 10}, any free one: -p 0)"
             raise StartFailure(f"cannot start server on {host}:{port}: {reason}") from error
         if port == 0:  # each address of a name has got a port of its own: keep one
             for listener in listeners[1:]:

@@ -48,11 +48,13 @@ class Transaction:
 
     `tracking` is set for handlers that others may interleave with: what they read is noted, and
     validated at the commit. `wait_for` is the commit that must be durable before the answer may
-    be given, because something that it wrote has been read.
+    be given, because something that it wrote has been read. `caller` is the call on whose turn
+    this one runs, see `calls.py`.
     """
 
     __slots__ = (
         "app",
+        "caller",
         "epoch",
         "events",
         "journal",
@@ -60,15 +62,18 @@ class Transaction:
         "key_reads",
         "marked",
         "shape_reads",
+        "token",
         "tracking",
         "value_reads",
         "wait_for",
         "writes",
     )
 
-    def __init__(self, app: App, tracking: bool = False) -> None:
+    def __init__(self, app: App, tracking: bool = False, caller: Transaction | None = None) -> None:
         self.app = app
         self.tracking = tracking
+        self.caller = caller
+        self.token: str | None = None
         self.writes: dict[Table, Pending] = {}
         self.journal: list[tuple[Pending, Key, Any]] = []
         self.journaling = False
@@ -217,8 +222,7 @@ class Transaction:
         if not self.tracking:
             return True
         for (table, key), revision in self.key_reads.items():
-            entry = table.entries.get(key)
-            if (0 if entry is None else entry.revision) != revision:
+            if table.revision(key) != revision:
                 return False
         if any(table.shape != shape for table, shape in self.shape_reads.items()):
             return False

@@ -100,6 +100,11 @@ class Table:
         """The number of entries without reserved ones."""
         return len(self.entries) - self._hidden
 
+    def revision(self, key: Key) -> int:
+        """The commit that wrote a key, 0 when it is absent."""
+        entry = self.entries.get(key)
+        return 0 if entry is None else entry.revision
+
     def keys(self) -> list[Key]:
         """All keys without reserved ones, ascending. The list belongs to the table."""
         if self._sorted is None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import trio
 
+from .. import calls
 from ..errors import SomaError, as_soma_error
 from ..tracing import locate
 from ..values import Value, text
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ..app import App
     from ..cell import Cell
     from ..spec import ProgramSpec
+
+
+_CALL_HEADER = calls.HEADER.lower().encode()
 
 
 def served_cell(spec: ProgramSpec) -> type[Cell] | None:
@@ -76,6 +80,7 @@ class Site:
     async def respond(self, request: Request, local: bool) -> Response:
         """The response; never raises for what the client or the program did."""
         try:
+            calls.received(request.headers.get(_CALL_HEADER))
             route = self._router.route(request)
             if isinstance(route, Call):
                 response = reply(await self.invoke(route.handler, route.args))
@@ -83,6 +88,8 @@ class Site:
                 response = await self._serve_page(route, request, local)
         except Refused as refusal:
             response = refusal_reply(refusal.status, refusal.reason)
+        except calls.TooDeep:
+            response = refusal_reply(508, "too many calls of this server wait for this one")
         except Exception as error:  # of the program or of the runtime: the client gets its text
             response = self._failed(error)
         if self._options.cors:
@@ -100,7 +107,7 @@ class Site:
 
     async def invoke(self, handler: str, args: Sequence[Value]) -> Value:
         """Runs a handler of the served cell. Raises SomaError."""
-        if not self._opened.is_set():
+        if not self._opened.is_set() and self.app.calls.caller() is None:
             await self._opened.wait()
         if self.log.verbose:
             self.log.detail("signal", handler)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
+from ..calls import HEADER, header_for
 from .sockets import ConnectionFailed, open_tcp
 
 if TYPE_CHECKING:
@@ -135,8 +136,11 @@ def _split(url: str) -> SplitResult:
 
 
 async def _connect(target: SplitResult) -> trio.abc.Stream:
-    tls = target.scheme == "https"
-    return await open_tcp(target.hostname or "", target.port or (443 if tls else 80), tls)
+    return await open_tcp(target.hostname or "", _port(target), target.scheme == "https")
+
+
+def _port(target: SplitResult) -> int:
+    return target.port or (443 if target.scheme == "https" else 80)
 
 
 def _head(request: Request, target: SplitResult) -> bytes:
@@ -151,6 +155,9 @@ def _head(request: Request, target: SplitResult) -> bytes:
         "Accept: */*",
         "Connection: close",
     ]
+    call = header_for(target.hostname or "", _port(target))
+    if call is not None:
+        lines.append(f"{HEADER}: {call}")
     if request.body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(request.body)}"]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
