@@ -39,6 +39,9 @@ cell test MainTests {
 
 def init_project(name: str | None) -> int:
     """`soma init [NAME]`: in a new folder, or here. Refuses to touch what exists."""
+    if name is not None and not name.strip():
+        report("a project needs a name")
+        return 1
     folder = Path(name) if name else Path()
     if name and folder.exists():
         report(f"directory '{name}' already exists")

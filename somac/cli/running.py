@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .pipeline import compile_in_memory, read_runnable
 from .process import with_deep_stack
-from .terminal import report
+from .terminal import remark, report
 
 if TYPE_CHECKING:
     from somart.app import App
@@ -91,12 +91,25 @@ def _call(spec: ProgramSpec, entry: Entry, log: Path | None) -> int:
             result = app.call(entry.cell, entry.handler, entry.args)
             print(text(result), flush=True)
     except SomaError as error:
-        return fail(error, spec)
+        code = fail(error, spec)
+        _explain_entry(spec, entry)
+        return code
     if log is None:
         return 0
     from .replaying import append_entry
 
     return append_entry(log, entry, result, tape)
+
+
+def _explain_entry(spec: ProgramSpec, entry: Entry) -> None:
+    """Says what can be called, when the command line named no handler or the wrong arguments."""
+    cell = spec.cell(entry.cell)
+    if cell is None:
+        return
+    handler = cell.soma_handlers.get(entry.handler)
+    if handler is None or len(handler.params) != len(entry.args):
+        known = [f"{info.name}({', '.join(info.params)})" for info in cell.soma_handlers.values()]
+        remark(f"  = hint: cell '{entry.cell}' handles {', '.join(known)}")
 
 
 def _open_app(spec: ProgramSpec) -> App:

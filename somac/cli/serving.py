@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from types import FrameType
 
 from .pipeline import compile_in_memory, read_runnable, static_folder
 from .terminal import remark
 
 POLL_SECONDS = 0.5
+MISUSE = 2  # exit code of a wrong command line
 
 
 def serve(words: Sequence[str]) -> int:
@@ -38,12 +41,15 @@ def serve(words: Sequence[str]) -> int:
 def _watch(path: str, words: Sequence[str]) -> int:
     """Serves in a process of its own, which is replaced whenever the main file changes."""
     command = [sys.executable, "-m", "somac", "serve", *words]
+    signal.signal(signal.SIGTERM, _interrupt)  # the process of its own must not outlive this one
     try:
         while True:
             before = _modified(path)
             child = subprocess.Popen(command)
             try:
                 while _modified(path) == before:
+                    if child.poll() == MISUSE:
+                        return MISUSE
                     time.sleep(POLL_SECONDS)
             finally:
                 child.terminate()
@@ -51,6 +57,10 @@ def _watch(path: str, words: Sequence[str]) -> int:
             remark(f"{path} changed: starting again")
     except KeyboardInterrupt:
         return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _modified(path: str) -> int:

@@ -61,13 +61,13 @@ def explain_code(code: str) -> int:
 def show_tokens(path: str) -> int:
     """`soma tokens FILE`: one token per line with its place and kind; for debugging."""
     from ..frontend.lexer import scan
-    from ..frontend.load import read_source
+    from ..frontend.load import os_message, read_source
     from ..frontend.source import Source
 
     try:
         source = Source(path, read_source(Path(path)))
     except OSError as error:
-        report(f"cannot read '{path}': {error.strerror}")
+        report(f"cannot read '{path}': {os_message(error)}")
         return 1
     for token in scan(source.text).tokens:
         line, column = source.position(token.start)

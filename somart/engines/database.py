@@ -40,7 +40,9 @@ def storage_error(message: str) -> SomaError:
 def _guarded(action: Callable[[], T], doing: str) -> T:
     try:
         return action()
-    except (apsw.Error, OSError) as error:
+    except OSError as error:
+        raise storage_error(f"{doing}: {error.strerror or error}") from error
+    except apsw.Error as error:
         raise storage_error(f"{doing}: {error}") from error
 
 

@@ -62,6 +62,17 @@ def test_an_unknown_signal(soma, cell) -> None:
     assert done.code == 1
 
 
+def test_a_wrong_call_from_the_command_line_says_what_can_be_called(soma, cell) -> None:
+    path = cell(HELLO)
+    known = "  = hint: cell 'Main' handles run(), twice(n)"
+    for args in (["nope"], ["twice"], ["twice", "1", "2"], ["--signal", "nope"]):
+        done = soma("run", path, *args)
+        assert done.code == 1
+        assert done.err.splitlines()[-1] == known, args
+    fails = cell("cell Main { on run(n: Int) { 1 / n } }", "fails.cell")
+    assert "hint" not in soma("run", fails, "0").err
+
+
 def test_slots_survive_between_runs(soma, cell) -> None:
     path = cell(
         "cell Main { memory { n: Map<String, Int> [persistent] }"
@@ -216,6 +227,69 @@ def test_an_unreadable_file(soma) -> None:
     assert (done.out, done.code) == ("", 1)
 
 
+@pytest.mark.parametrize("command", ["check", "run", "test", "serve", "ast", "tokens", "describe"])
+def test_every_command_tells_what_it_cannot_read(soma, tmp_path: Path, command: str) -> None:
+    (tmp_path / "folder.cell").mkdir()
+    (tmp_path / "bytes.cell").write_bytes(b"\x00\xff\xfe")
+    expected = {
+        "folder.cell": "Is a directory (os error 21)",
+        "bytes.cell": "stream did not contain valid UTF-8",
+        "gone.cell": "No such file or directory (os error 2)",
+        "no/folder.cell": "No such file or directory (os error 2)",
+    }
+    for name, reason in expected.items():
+        done = soma(command, name)
+        assert (done.out, done.code) == ("", 1)
+        assert done.err == f"error: cannot read '{name}': {reason}\n"
+
+
+def test_a_manifest_that_is_a_folder(soma, cell, tmp_path: Path) -> None:
+    (tmp_path / "soma.toml").mkdir()
+    done = soma("check", cell(HELLO))
+    assert done.out.startswith("error: cannot read 'soma.toml': Is a directory")
+    assert (done.err, done.code) == ("", 1)
+
+
+def test_data_that_cannot_be_kept(soma, cell, tmp_path: Path) -> None:
+    path = cell(
+        'cell Main { memory { n: Map [persistent] } on run() { n.set("k", 1) } on two() { 2 } }'
+    )
+    (tmp_path / ".soma_data").write_text("in the way", "utf-8")
+    for command in (["run", path], ["serve", path, "-p", "0"]):
+        done = soma(*command)
+        assert done.err == "error: storage error: cannot create '.soma_data': File exists\n"
+        assert done.code == 1
+    (tmp_path / ".soma_data").unlink()
+    (tmp_path / ".soma_data").mkdir()
+    (tmp_path / ".soma_data/soma.db").write_text("no database" * 100, "utf-8")
+    done = soma("run", path)
+    assert done.err == (
+        "error: storage error: cannot use '.soma_data/soma.db': file is not a database\n"
+    )
+    assert done.code == 1
+
+
+def test_watching_ends_its_server(tmp_path: Path, cell) -> None:
+    path = cell(HELLO)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "somac", "serve", path, "-p", "0", "--watch"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    while process.stderr.readline() not in (b"---\n", b""):
+        pass
+    process.send_signal(signal.SIGTERM)
+    with process.stderr:
+        rest = process.stderr.read()  # ends when the server behind it has ended, too
+    assert process.wait(timeout=30) == 0
+    assert rest.endswith(b"stopping\n")
+
+
+def test_watching_does_not_wait_for_a_wrong_command_line(soma, cell) -> None:
+    assert soma("serve", cell(HELLO), "--watch", "--join", "localhost:1").code == 2
+
+
 def test_parse_says_one_line_per_file(soma, cell) -> None:
     good, bad = cell(HELLO, "good.cell"), cell(BROKEN, "bad.cell")
     done = soma("parse", good, bad, "gone.cell")
@@ -340,6 +414,7 @@ def test_init_refuses_what_exists(soma, cell) -> None:
     assert soma("init", "shop").code == 0
     done = soma("init", "shop")
     assert (done.err, done.code) == ("error: directory 'shop' already exists\n", 1)
+    assert soma("init", "").err == "error: a project needs a name\n"
     cell("", "soma.toml")
     assert soma("init").err == "error: soma.toml already exists\n"
 
