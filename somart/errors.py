@@ -67,7 +67,13 @@ def unsupported(name: str, family: str) -> SomaError:
 
 
 # What `try` catches: errors of the program. Faults of the runtime itself are not among them.
-FAILURES: tuple[type[Exception], ...] = (SomaError, RecursionError, NameError, ArithmeticError)
+FAILURES: tuple[type[Exception], ...] = (
+    SomaError,
+    RecursionError,
+    NameError,
+    ArithmeticError,
+    IndexError,
+)
 
 _QUOTED_NAME = re.compile(r"'(\w+)'")
 
@@ -89,6 +95,8 @@ def _translate(exc: BaseException) -> SomaError:
         name = exc.name or (found.group(1) if found else str(exc))
         # The compiler appends "_" to names that Python or the runtime needs, or that end in one.
         return undefined_variable(name[:-1] if name[1:].endswith("_") else name)
+    if isinstance(exc, IndexError):  # of a buffer: native handlers use Python's own indexing
+        return SomaError("buffer index out of range")
     if isinstance(exc, MemoryError):
         return SomaError("out of memory", INTERNAL)
     return SomaError(f"internal error: {type(exc).__name__}: {exc}", INTERNAL)

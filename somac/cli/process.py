@@ -13,7 +13,7 @@ from typing import NoReturn
 # A Soma activation is a Python frame, at times with C frames between (a lambda inside `map`).
 # 512 MiB is address space, not memory: only what a deep recursion touches is ever used.
 STACK_BYTES = 512 * 1024 * 1024
-RECURSION_LIMIT = 60_000
+RECURSION_LIMIT = 220_000
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from ..frontend import nodes as n
 from . import kinds as k
-from .literals import docstring, floating, string
+from .literals import docstring, string
 from .lowering import COMPARE, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
+from .native_builtins import NativeBuiltins
 from .native_kinds import SCALARS, NativeKinds, combined
-from .routines import BuiltinCall, HandlerCall, Routine, Routines
+from .native_signs import ANY, NATURAL, POSITIVE, Signs
+from .routines import HandlerCall, Routine, Routines
 from .scopes import Var
-from .statements import RoutineLowering
 from .tree import walk
 from .writer import Writer
 
@@ -26,7 +27,7 @@ _IMPURE = frozenset(
 MEMO_SIZE = 1 << 18  # results kept for each recursive handler
 
 
-class NativeLowering(RoutineLowering):
+class NativeLowering(NativeBuiltins):
     """Lowers one native handler."""
 
     def __init__(
@@ -35,6 +36,7 @@ class NativeLowering(RoutineLowering):
         super().__init__(module, routine, writer)
         self.public = method
         self.native = NativeKinds(module.routines, routine, frozenset())
+        self.signs = Signs(self.native)
 
     def write(self, note: str) -> None:
         """Both methods; the decorator of the public one has been written."""
@@ -46,7 +48,7 @@ class NativeLowering(RoutineLowering):
         with self.out.suite(f"def {self.public}({listed}) -> Value:"):
             self.out.add(docstring(note))
             passed = ", ".join(
-                self._converted(Ex(p), self.native.variables[v])
+                self.converted(Ex(p), self.native.variables[v])
                 for p, v in zip(params, variables, strict=True)
             )
             self.out.add(f"return self.{inner}({passed})")
@@ -81,18 +83,6 @@ class NativeLowering(RoutineLowering):
     def _variable(self, var: Var) -> str:
         return self.native.variables.get(var, k.INT)
 
-    def convert(self, ex: Ex, want: str) -> Ex:
-        """A value on its way into a variable, parameter or result of a static kind."""
-        if ex.kind == want or want not in SCALARS or want == k.STRING:
-            return ex
-        if want == k.FLOAT and ex.constant and ex.kind == k.INT and ex.text.isdigit():
-            return Ex(floating(float(ex.text)), k.FLOAT, constant=True, pure=True)
-        return Ex(self._converted(ex, want), want)
-
-    def _converted(self, ex: Ex, want: str) -> str:
-        helper = {k.INT: "as_int", k.FLOAT: "as_float", k.BOOL: "as_bool"}.get(want)
-        return f"{self.use('native')}.{helper}({ex.text})" if helper else ex.text
-
     # --- expressions ---
 
     def name(self, node: n.Name) -> Ex:
@@ -106,9 +96,21 @@ class NativeLowering(RoutineLowering):
         return Ex(ex.text, k.INT, ex.level, True, True) if ex.kind == k.NAT else ex
 
     def compare(self, op: str, left: Ex, right: Ex, node: n.Binary) -> Ex:
-        left = self._even_test(node, left)
+        left = self._multiple_test(node, left)
         text = f"{left.at(COMPARE + 1)} {op} {right.at(COMPARE + 1)}"
         return Ex(text, k.BOOL, COMPARE, pure=True)
+
+    def _multiple_test(self, node: n.Binary, left: Ex) -> Ex:
+        """`a % b == 0` does not depend on the sign of a, so Python's remainder will do."""
+        inner = node.left
+        zero = isinstance(node.right, n.Int) and node.right.value == 0 and node.op in ("==", "!=")
+        if not (zero and isinstance(inner, n.Binary) and inner.op == "%"):
+            return left
+        if self.kind(inner.left) != k.INT or self.signs.of(inner.right) != POSITIVE:
+            return left
+        with self.out.capture() as lines:
+            a, b = self.operands((inner.left, inner.right))
+        return left if lines else Ex(f"{a.at(PRODUCT)} % {b.at(SIGN)}", k.INT, PRODUCT)
 
     def truth(self, ex: Ex) -> Ex:
         return ex
@@ -122,19 +124,30 @@ class NativeLowering(RoutineLowering):
     def arithmetic(self, op: str, left: Ex, right: Ex, node: n.Binary | None = None) -> Ex:
         kind = combined(op, left.kind, right.kind)
         if kind == k.STRING:
-            return Ex(f"{self._native_text(left)} + {self._native_text(right)}", kind, SUM)
+            return Ex(f"{self.native_text(left)} + {self.native_text(right)}", kind, SUM)
         if op in "+-*":
             level = PRODUCT if op == "*" else SUM
             return Ex(f"{left.at(level)} {op} {right.at(level + 1)}", kind, level)
         known = left.kind == right.kind == kind and kind in (k.INT, k.FLOAT)
+        if known and kind == k.INT and node is not None:
+            signs = self.signs.of(node.left), self.signs.of(node.right)
+            return self._whole(op, left, right, signs)
         prefix = {k.INT: "int_", k.FLOAT: "float_"}[kind] if known else ""
         helper = prefix + ("div" if op == "/" else "mod")
         text = f"{self.use('native')}.{helper}({left.text}, {right.text})"
         if not known:
-            text = self._converted(Ex(text), kind)
+            text = self.converted(Ex(text), kind)
         return Ex(text, kind)
 
-    def _native_text(self, ex: Ex) -> str:
+    def _whole(self, op: str, left: Ex, right: Ex, signs: tuple[int, int]) -> Ex:
+        """A quotient or remainder of Ints; Python's agree when nothing is negative."""
+        if signs[0] >= NATURAL and signs[1] == POSITIVE:
+            python = "//" if op == "/" else "%"
+            return Ex(f"{left.at(PRODUCT)} {python} {right.at(SIGN)}", k.INT, PRODUCT)
+        helper = "int_div" if op == "/" else "int_mod"
+        return Ex(f"{self.use('native')}.{helper}({left.text}, {right.text})", k.INT)
+
+    def native_text(self, ex: Ex) -> str:
         if ex.kind == k.STRING:
             return ex.at(SUM + 1)
         return f"{self.use('native')}.to_string({ex.text})"
@@ -153,16 +166,6 @@ class NativeLowering(RoutineLowering):
         path = self.cell_path(routine.cell)
         text = f"{path}.{native_method(self.routines, routine)}({listed})"
         return Ex(text, callee.result)
-
-    def builtin_call(self, target: BuiltinCall, name: str, args: tuple[n.Expr, ...]) -> Ex:
-        values = self.operands(args)
-        kinds = [v.kind for v in values]
-        if name in ("min", "max") and k.FLOAT in kinds:
-            values = [self.convert(v, k.FLOAT) for v in values]
-        call = self.native._call(n.Unit(), name, args)
-        listed = ", ".join(v.text for v in values)
-        text = f"{self.use('native')}.{name}({listed})"
-        return Ex(text, call)
 
     # --- statements ---
 
@@ -192,7 +195,11 @@ class NativeLowering(RoutineLowering):
         if op in "+-*" and right.kind == kind and kind in (k.INT, k.FLOAT, k.STRING):
             self.out.add(f"{var.py} {op}= {right.text}")
             return False
-        ex = self.arithmetic(op, Ex(var.py, kind), right)
+        if op in "/%" and right.kind == kind == k.INT:
+            signs = self.signs.variables.get(var, ANY), self.signs.of(node.value)
+            ex = self._whole(op, Ex(var.py, kind), right, signs)
+        else:
+            ex = self.arithmetic(op, Ex(var.py, kind), right)
         self.out.add(f"{var.py} = {self.convert(ex, kind).text}")
         return False
 

@@ -105,9 +105,9 @@ class NativeKinds:
         if isinstance(node, n.IfExpr):
             return self._statement(node.then.statements[-1] if node.then.statements else None)
         if isinstance(node, n.Call):
-            return self._call(node, node.name, node.args)
+            return self.called(node, node.name, node.args)
         if isinstance(node, n.Pipe) and (parts := pipe_parts(node)) is not None:
-            return self._call(*parts)
+            return self.called(*parts)
         return k.INT if isinstance(node, n.Field) else k.ANY
 
     def _binary(self, node: n.Binary) -> str:
@@ -115,7 +115,8 @@ class NativeKinds:
             return k.BOOL
         return combined(node.op, self.expr(node.left), self.expr(node.right))
 
-    def _call(self, node: n.Node, name: str, args: tuple[n.Expr, ...]) -> str:
+    def called(self, node: n.Node, name: str, args: tuple[n.Expr, ...]) -> str:
+        """The kind of a call's result."""
         target = self.routines.call(self.routine, node, name, args)
         if isinstance(target, HandlerCall):
             return self._called(target.routine)

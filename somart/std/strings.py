@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..errors import type_error
 from ..values.compare import equal
 from ..values.kinds import Value
@@ -115,7 +117,13 @@ def str_len(s: Value, *_: Value) -> int:
     """Bytes of the text in UTF-8."""
     if type(s) is not str:
         raise type_error("str_len expects a String")
-    return len(s) if s.isascii() else len(s.encode())
+    return len(s) if s.isascii() else len(_encoded(s))
+
+
+@lru_cache(maxsize=4)
+def _encoded(s: str) -> bytes:
+    """The text in UTF-8; the last few are kept, as loops ask for one byte after the other."""
+    return s.encode()
 
 
 def str_at(s: Value, i: Value, *_: Value) -> int:
@@ -124,7 +132,7 @@ def str_at(s: Value, i: Value, *_: Value) -> int:
         raise type_error("str_at expects (String, Int)")
     if s.isascii() and 0 <= i < len(s):
         return ord(s[i])
-    encoded = s.encode()
+    encoded = _encoded(s)
     if 0 <= i < len(encoded):
         return encoded[i]
     shown = i % 2**64  # as an unsigned 64-bit number

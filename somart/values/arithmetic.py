@@ -83,6 +83,8 @@ def modulo_floats(x: float, y: float) -> float:
 
 def truncated_quotient(a: int, b: int) -> int:
     """The quotient of Ints, rounded toward zero."""
+    if a >= 0 and b > 0:
+        return a // b
     if b == 0:
         raise type_error("division by zero")
     quotient = abs(a) // abs(b)
@@ -91,6 +93,8 @@ def truncated_quotient(a: int, b: int) -> int:
 
 def truncated_remainder(a: int, b: int) -> int:
     """The remainder of Ints, with the sign of the left operand."""
+    if a >= 0 and b > 0:
+        return a % b
     if b == 0:
         raise type_error("modulo by zero")
     remainder = abs(a) % abs(b)
