@@ -38,6 +38,9 @@ def build_package(path: str, out: str, package: str | None, shared: bool, force:
         except OSError as error:
             report(f"cannot write '{error.filename}': {error.strerror}")
             return 1
+        except UnicodeEncodeError:
+            report(f"cannot build '{path}': its name is not valid UTF-8; rename it")
+            return 1
     say(f"built {out.rstrip('/')}/{name}: {len(files)} files, {changed} changed")
     return 0
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..frontend.diagnostics import Diagnostic
 from ..frontend.load import load_text
+from ..frontend.source import Source, Span
 from ..manifest import Manifest
 from .process import with_deep_stack
 from .terminal import report, report_diagnostics, say
@@ -45,7 +47,7 @@ class Session:
     def _define(self, name: str, text: str) -> None:
         before = dict(self.cells)
         self.cells[name] = text
-        if self._compile("on _line() { () }") is None:
+        if self._compile("on _line() { () }", text) is None:
             self.cells = before
 
     def _evaluate(self, text: str) -> None:
@@ -53,20 +55,21 @@ class Session:
         binding = BINDING.match(text)
         if binding and binding[1] not in names:
             names.append(binding[1])
-        body = text if binding else f"let _result = match () {{ _ -> {{ {text}\n }} }}"
+        body = text if binding else f"let _result = match () {{ _ -> {{\n{text}\n }} }}"
         result = "()" if binding else "_result"
         params = ", ".join(f"{name}: Any" for name in self.variables)
-        handler = f"on _line({params}) {{ {body}\n [{', '.join([result, *names])}] }}"
-        spec = self._compile(handler)
+        handler = f"on _line({params}) {{\n{body}\n [{', '.join([result, *names])}] }}"
+        spec = self._compile(handler, text)
         if spec is not None:
             self._call(spec, names)
 
-    def _compile(self, handler: str) -> ProgramSpec | None:
+    def _compile(self, handler: str, line: str) -> ProgramSpec | None:
         from ..codegen import generate, load_in_memory
 
         source = "\n".join([*self.cells.values(), f"cell ReplSession {{ {handler} }}"])
         loaded = load_text(source, "repl")
-        if report_diagnostics(loaded.diagnostics) or loaded.program is None:
+        if loaded.program is None:
+            report_diagnostics([_within(loaded.diagnostics[0], line)])
             return None
         return load_in_memory(generate(loaded.program, Manifest(), runtime="somart"))
 
@@ -84,6 +87,19 @@ class Session:
         self.variables = dict(zip(names, values, strict=True))
         if result is not None:
             say(text(result))
+
+
+def _within(found: Diagnostic, line: str) -> Diagnostic:
+    """A diagnostic of the program around a line, as one of the line alone."""
+    if found.span is None:
+        return found
+    shown = line.rstrip()
+    place = found.span.start - found.span.source.text.rindex(line)
+    message = found.message
+    if place >= len(shown):
+        message = re.sub(r"found '.'$", "found end of line", message)
+    place = min(max(place, 0), len(shown))
+    return replace(found, message=message, span=Span(Source("line", shown), place, place))
 
 
 def repl() -> int:

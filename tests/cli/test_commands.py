@@ -430,6 +430,28 @@ def test_repl_keeps_what_was_said(soma) -> None:
     assert done.code == 0
 
 
+def test_repl_shows_errors_in_the_line_itself(soma) -> None:
+    done = soma("repl", stdin='let y = 2\n1 +\ny + "abc\ncell A { on f( { 1 } }\n')
+    assert done.err == (
+        "error: expected expression, found end of line\n"
+        "  --> line:1:4\n  |\n1 | 1 +\n  |    ^\n"
+        "error: unterminated string\n"
+        '  --> line:1:5\n  |\n1 | y + "abc\n  |     ^\n  = hint: close it with `"`\n'
+        "error: expected ')', found '{'\n"
+        "  --> line:1:16\n  |\n1 | cell A { on f( { 1 } }\n  |                ^\n"
+    )
+
+
+def test_a_file_name_that_is_no_text(soma, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"b\xffd.cell")
+    (tmp_path / odd).write_text(HELLO, "utf-8")
+    assert soma("run", odd).out == "hello\n42\n"
+    assert soma("check", odd).code == 0
+    done = soma("build", odd)
+    assert "internal" not in done.err
+    assert done.code == 1
+
+
 # --- misuse --------------------------------------------------------------------------------------
 
 
