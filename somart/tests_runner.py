@@ -99,7 +99,7 @@ class _Runner:
             self._report(False, f"{label} — ERROR: {error}")
             return
         if check.op is None:
-            passed = _holds(value)
+            passed = ops.truthy(value)
             self._report(passed, label if passed else f"{label} — FAILED")
             return
         left, right = value
@@ -131,14 +131,9 @@ class _Runner:
             raise type_error(f"range {check.low}..{check.high} is empty")
         for _ in range(min(check.count, limits.PROPERTY_SAMPLES)):
             value = self._samples.randrange(check.low, check.high)
-            if not _holds(self._call(cell, check.method, value)):
+            if not ops.truthy(self._call(cell, check.method, value)):
                 return value
         return None
-
-
-def _holds(value: Value) -> bool:
-    """Truth in assertions: an empty List counts as true (builtins §1.2)."""
-    return value.__class__ is list or ops.truthy(value)
 
 
 def _compares(op: str, left: Value, right: Value) -> bool:
