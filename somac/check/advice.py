@@ -30,7 +30,8 @@ def advise(context: Context) -> Iterator[Diagnostic]:
     for body in bodies(context):
         nodes = context.nodes(body.root)
         yield from _families(nodes, families)
-        yield from _holes(context, body, nodes)
+        if not body.native:  # there, string literals are not interpolated
+            yield from _holes(context, body, nodes)
         if body.invariant:
             yield from _invariant(context, body)
         if not body.native:

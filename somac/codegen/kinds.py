@@ -99,9 +99,9 @@ class Kinds:
     def visit(self, routine: Routine) -> None:
         """One round: joins what is assigned into variables, what is returned into the result."""
         if routine.native:
-            from .native_kinds import NativeKinds
+            from .native_kinds import native_kinds
 
-            routine.result = NativeKinds(self.routines, routine, frozenset()).result
+            routine.result = native_kinds(self.routines, routine).result
             return
         for node in walk(routine.body):
             self._writes(routine, node)

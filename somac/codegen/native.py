@@ -13,7 +13,7 @@ from . import kinds as k
 from .literals import docstring, string
 from .lowering import COMPARE, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
 from .native_builtins import NativeBuiltins
-from .native_kinds import SCALARS, NativeKinds, combined
+from .native_kinds import SCALARS, combined, native_kinds
 from .native_signs import ANY, NATURAL, POSITIVE, Signs
 from .routines import HandlerCall, Routine, Routines
 from .scopes import Var
@@ -35,7 +35,7 @@ class NativeLowering(NativeBuiltins):
     ) -> None:
         super().__init__(module, routine, writer)
         self.public = method
-        self.native = NativeKinds(module.routines, routine, frozenset())
+        self.native = native_kinds(module.routines, routine)
         self.signs = Signs(self.native)
 
     def write(self, note: str) -> None:
@@ -47,10 +47,7 @@ class NativeLowering(NativeBuiltins):
         self.use("Value")
         with self.out.suite(f"def {self.public}({listed}) -> Value:"):
             self.out.add(docstring(note))
-            passed = ", ".join(
-                self.converted(Ex(p), self.native.variables[v])
-                for p, v in zip(params, variables, strict=True)
-            )
+            passed = ", ".join(self._argument_of(v) for v in variables)
             self.out.add(f"return self.{inner}({passed})")
         self.out.blank()
         if self._memoised():
@@ -61,6 +58,20 @@ class NativeLowering(NativeBuiltins):
             body = self.routine.body
             if isinstance(body, n.Block):
                 self.block(body.statements, RETURN)
+
+    def _argument_of(self, var: Var) -> str:
+        """What comes from outside, as the parameter's type has it."""
+        kind = self.native.variables[var]
+        handler = self.routine.handler
+        types = [p.type for p in handler.params if p.name == var.name] if handler else []
+        item = types[-1].args[0].name if types and types[-1].args else ""
+        if kind == k.LIST:
+            helper = {"Int": "as_ints", "Float": "as_floats"}.get(item, "as_list")
+        elif kind == k.STRING:
+            helper = "as_text"
+        else:
+            return self.converted(Ex(var.py), kind)
+        return f"{self.use('native')}.{helper}({var.py})"
 
     def _native_type(self, kind: str) -> str:
         text = k.PYTHON_TYPES.get(kind, "None" if kind == k.UNIT else "Value")
@@ -156,8 +167,7 @@ class NativeLowering(NativeBuiltins):
         routine = target.routine
         if not routine.native or len(args) != len(routine.params):
             return super().handler_call(target, name, args)
-        same = routine is self.routine
-        callee = self.native if same else NativeKinds(self.routines, routine, frozenset())
+        callee = native_kinds(self.routines, routine)
         params = [v for v in routine.scopes.function.variables if v.origin == "param"]
         values = self.operands(args)
         listed = ", ".join(

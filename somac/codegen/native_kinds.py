@@ -36,10 +36,12 @@ SCALARS = frozenset({k.INT, k.FLOAT, k.BOOL, k.STRING})
 class NativeKinds:
     """Kinds of one native handler's variables, expressions and result."""
 
-    def __init__(self, routines: Routines, routine: Routine, seen: frozenset[Routine]) -> None:
+    def __init__(self, routines: Routines, routine: Routine) -> None:
+        routines.natives[routine] = self  # before the rest: handlers may call each other
         self.routines = routines
         self.routine = routine
-        self.seen = seen | {routine}
+        self.result = k.NONE
+        self._guessing = False
         self.variables: dict[Var, str] = {}
         self.float_lists: set[Var] = set()
         self._parameters()
@@ -134,16 +136,26 @@ class NativeKinds:
     def _called(self, routine: Routine) -> str:
         if not routine.native:
             return k.ANY
-        if routine is self.routine or routine in self.seen:
-            return k.INT if routine is not self.routine else self._own_guess()
-        return NativeKinds(self.routines, routine, self.seen).result
+        callee = native_kinds(self.routines, routine)
+        return callee.result or callee.guess()
 
-    def _own_guess(self) -> str:
-        """The result of a recursive call: that of the first return that does not recurse."""
+    def guess(self) -> str:
+        """The result while it is being found: that of the first return that does not recurse."""
+        if self._guessing:
+            return k.INT
+        self._guessing = True
+        found = k.INT
         for node in walk(self.routine.body):
             if isinstance(node, n.Return) and not _calls(node.value, self.routine.name):
-                return self.expr(node.value)
-        return k.INT
+                found = self.expr(node.value)
+                break
+        self._guessing = False
+        return found
+
+
+def native_kinds(routines: Routines, routine: Routine) -> NativeKinds:
+    """The kinds of a native handler, found once."""
+    return routines.natives.get(routine) or NativeKinds(routines, routine)
 
 
 def _calls(node: n.Node, name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..check.properties import implied_properties, property_table
 from ..frontend import nodes as n
@@ -11,6 +12,9 @@ from ..frontend.builtins import BUILTINS, NATIVE, NATIVE_SHARED, Builtin, sugges
 from ..frontend.program import Program, VariantInfo, handlers_of, sections, slots_of
 from .names import ProgramNames
 from .scopes import Resolver, Scopes, Var
+
+if TYPE_CHECKING:
+    from .native_kinds import NativeKinds
 
 
 @dataclass(eq=False)
@@ -84,6 +88,7 @@ class Routines:
         self.handlers: dict[tuple[int, str], Routine] = {}
         self._slots: dict[int, dict[str, n.Slot]] = {}  # by id of the cell
         self.others: dict[int, Routine] = {}  # by id of the node that holds the body
+        self.natives: dict[Routine, NativeKinds] = {}  # found when they are first asked for
         for cell in program.all_cells:
             for name, handler in handlers_of(cell).items():
                 params = tuple(p.name for p in handler.params)

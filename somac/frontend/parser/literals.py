@@ -190,7 +190,7 @@ def _hole(source: Source, text: str, offsets: Sequence[int]) -> n.Hole:
     except grammar.Mismatch as mismatch:
         index = scanned.token_at(mismatch.position)
         at_end = index >= len(scanned.tokens)
-        _, what = expectation(mismatch.rule, False)
+        what = "'}'" if mismatch.rule in ("END", "item") else expectation(mismatch.rule, False)[1]
         found = "'}'" if at_end else found_text(scanned, index)
         return n.Hole(text, None, f"expected {what}, found {found}", span=span)
     except Rejected as rejected:
