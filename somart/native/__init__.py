@@ -11,6 +11,7 @@ from ..std.higher_order import filter_ as filter
 from ..std.higher_order import map_ as map
 from ..std.higher_order import reduce
 from ..std.higher_order import reduce as fold
+from .arguments import as_floats, as_ints, as_list, as_text
 from .bits import (
     band,
     bit_clr,
@@ -95,7 +96,11 @@ __all__ = [
     "abs",
     "as_bool",
     "as_float",
+    "as_floats",
     "as_int",
+    "as_ints",
+    "as_list",
+    "as_text",
     "band",
     "bit_clr",
     "bit_len",
