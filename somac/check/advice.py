@@ -29,7 +29,7 @@ def advise(context: Context) -> Iterator[Diagnostic]:
     families: set[str] = set()
     for body in bodies(context):
         nodes = context.nodes(body.root)
-        yield from _families(nodes, families)
+        yield from _families(context, nodes, families)
         if not body.native:  # there, string literals are not interpolated
             yield from _holes(context, body, nodes)
         if body.invariant:
@@ -45,7 +45,9 @@ def advise(context: Context) -> Iterator[Diagnostic]:
 def _handlers(cell: n.Cell) -> Iterator[Diagnostic]:
     for handler in sections(cell, n.Handler):
         info = BUILTINS.get(handler.name)
-        if info and not info.lambda_only and len(handler.params) >= info.min_args:
+        if info is None or info.lambda_only or not info.supported:
+            continue
+        if len(handler.params) >= info.min_args:
             yield advice(
                 "A304",
                 f"handler '{handler.name}' of cell '{cell.name}' has the name of a builtin:"
@@ -56,10 +58,14 @@ def _handlers(cell: n.Cell) -> Iterator[Diagnostic]:
             )
 
 
-def _families(nodes: tuple[n.Node, ...], families: set[str]) -> Iterator[Diagnostic]:
+def _families(
+    context: Context, nodes: tuple[n.Node, ...], families: set[str]
+) -> Iterator[Diagnostic]:
     for name, _, node in calls(nodes):
         info = BUILTINS.get(name)
-        if info is not None and not info.supported and name not in families:
+        if info is None or info.supported or name in context.handler_names:
+            continue
+        if name not in families:
             families.add(name)
             yield advice(
                 "A305",

@@ -88,6 +88,12 @@ class Names:
                 if judge is not None:
                     yield from judge(self, node)
 
+    def _builtin(self, name: str, count: int) -> bool:
+        """Whether a call with so many arguments is a builtin's, which no handler stands in for."""
+        return is_builtin(name, count) and (
+            BUILTINS[name].supported or name not in self.handlers_below
+        )
+
     # --- names -----------------------------------------------------------------------------------
 
     def name(self, node: n.Name) -> Iterator[Diagnostic]:
@@ -164,7 +170,7 @@ class Names:
             yield from self._payload(node, name, len(variant.decl.types), len(args))
         elif name == "delegate" and len(args) >= 2:
             yield from self._delegate(node, args)
-        elif self.body.native or name in self.body.bound or is_builtin(name, len(args)):
+        elif self.body.native or name in self.body.bound or self._builtin(name, len(args)):
             return  # native.py judges native handlers; a variable may hold a lambda
         else:
             yield from self._handler(node, name, len(args))

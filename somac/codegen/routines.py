@@ -172,6 +172,8 @@ class Routines:
             return None
         if found.lambda_only and not any(isinstance(a, n.Lambda) for a in args):
             return None
+        if not found.supported and self.find_handler(routine.cell, name) is not None:
+            return None  # what is left out hides nothing
         return found
 
 
