@@ -82,12 +82,13 @@ class CellWriter:
         entries = [e for s in sections(self.cell, n.Scale) for e in s.entries]
         if not sections(self.cell, n.Scale):
             return
-        listed = []
+        values: dict[str, str] = {}  # of two entries with the same key the last one counts
         for entry in entries:
             text = str(entry.value)
             if entry.key in ("shard", "consistency", "memory", "disk"):
                 text = string(text)
-            listed.append(f"{entry.key}={text}")
+            values[entry.key] = text
+        listed = [f"{key}={text}" for key, text in values.items()]
         self.out.add(f"soma_scale = {self._use('ScaleSpec')}({', '.join(listed)})")
 
     def _runtime(self) -> None:
