@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import type_error
 from .kinds import Value
 from .text import debug, text
@@ -38,7 +40,7 @@ def _list_field(v: list[Value], name: str) -> Value:
     return None
 
 
-def method(v: Value, name: str, args: tuple[Value, ...] = (), target: str | None = None) -> Value:
+def method(v: Value, name: str, args: Sequence[Value] = (), target: str | None = None) -> Value:
     """`v.name(args)`. `target` is the source text of v when it is a plain name, for the error."""
     kind = type(v)
     if kind is dict and name in ("get", "has", "keys", "values"):
@@ -54,7 +56,7 @@ def method(v: Value, name: str, args: tuple[Value, ...] = (), target: str | None
     raise type_error(f"no method '{name}' on {debug(v)}")
 
 
-def _map_method(v: dict[str, Value], name: str, args: tuple[Value, ...]) -> Value:
+def _map_method(v: dict[str, Value], name: str, args: Sequence[Value]) -> Value:
     if name == "get":
         return v.get(text(args[0])) if args else None
     if name == "has":
