@@ -51,6 +51,7 @@ class App:
         self.tests: tuple[Cell, ...] = tuple(test(self) for test in spec.tests)
         self.only_machine: list[Machine] = []
         self._counters: dict[Cell, Table | None] = {}
+        self._resolved: dict[tuple[str, str], tuple[Cell, Handler]] = {}
         self._turns = _Turns()
         self._start()
 
@@ -114,11 +115,15 @@ class App:
         return self.engine.table(f"{cell.soma_path}.#next_id", SlotRules(persistent=persistent))
 
     def _resolve(self, cell: str, handler: str, args: Sequence[Value]) -> tuple[Cell, Handler]:
-        info, method = self.lookup(cell, handler)
+        found = self._resolved.get((cell, handler))
+        if found is None:
+            info, method = self.lookup(cell, handler)
+            owner: Cell = method.__self__  # type: ignore[attr-defined]
+            found = self._resolved[cell, handler] = (owner, (info, method))
+        info = found[1][0]
         if len(args) != len(info.params):
             raise wrong_arity(info.name, len(info.params), len(args))
-        owner: Cell = method.__self__  # type: ignore[attr-defined]
-        return owner, (info, method)
+        return found
 
     # --- calls -----------------------------------------------------------------------------------
 

@@ -14,8 +14,16 @@ EVENT_QUEUE = 256
 BATCH_TRANSACTIONS = 1024
 """Transactions in one group commit: bounds the time of one SQLite transaction."""
 
+JOIN_TURNS = 4
+"""Turns of the event loop for which a group that grows waits for more commits to join it."""
+
 INLINE_COMMIT_SECONDS = 0.001
-"""A lone commit runs on the event loop while commits are faster than this; else in a thread."""
+"""Commits run on the event loop while they are faster than this, which costs less than a thread
+and its fight for the interpreter's lock; else in a thread."""
+
+INLINE_PROBE = 32
+"""Every so many groups, one may take ten times as long on the event loop, to see whether commits
+are quick again: a rare short pause, against staying slow for ever."""
 
 VERSIONS_PER_SLOT = 10_000
 """Previous values kept for a [versioned] slot; the oldest go first."""

@@ -15,6 +15,9 @@ from .message import Refused, Request
 
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"content-type"})
 
+_SPECIAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"connection"})
+_KNOWN_HEAD_BYTES = 1024
+
 
 class RequestParser:
     """Reads the requests of one connection.
@@ -30,6 +33,9 @@ class RequestParser:
         "_headers",
         "_http10",
         "_in_head",
+        "_known",
+        "_known_body",
+        "_known_head",
         "_limits",
         "_parser",
         "_size",
@@ -50,6 +56,9 @@ class RequestParser:
         self.receiving = False
         self.expects_continue = False
         self.upgrade = False
+        self._known: Request | None = None
+        self._known_body = 0
+        self._known_head = b""
         self._clear()
 
     def _clear(self) -> None:
@@ -67,6 +76,9 @@ class RequestParser:
         """Takes the next bytes from the client, of any length."""
         if self.refusal is not None or self.upgrade:
             return
+        fresh = not self.receiving
+        if fresh and self._known is not None and self._is_known(data):
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -78,6 +90,38 @@ class RequestParser:
         else:
             if self.receiving:
                 self._bound_unfinished(len(data))
+            elif fresh and len(self.requests) == 1:
+                self._remember(data, self.requests[0])
+
+    # Clients send the same head again and again. What was accepted at the beginning of a message
+    # means the same at the beginning of the next, and need not be read again.
+
+    def _is_known(self, data: bytes) -> bool:
+        """Takes a request that arrives whole behind the head of the one before."""
+        known, head = self._known, self._known_head
+        if known is None or len(data) != len(head) + self._known_body or not data.startswith(head):
+            return False
+        body = data[len(head) :]
+        self.requests.append(Request(known.method, known.target, known.headers, body))
+        return True
+
+    def _remember(self, data: bytes, request: Request) -> None:
+        """Keeps the head of a plain request that arrived alone and whole."""
+        head = data[: len(data) - len(request.body)]
+        headers = request.headers
+        self._known = None
+        if (
+            request.keep_alive
+            and not request.http10
+            and not headers.keys() & _SPECIAL
+            and len(head) <= _KNOWN_HEAD_BYTES
+            and head.endswith(b"\r\n\r\n")
+            and head.find(b"\r\n\r\n") == len(head) - 4
+            and headers.get(b"content-length", b"0").isdigit()
+            and int(headers.get(b"content-length", b"0")) == len(request.body)
+        ):
+            self._known = Request(request.method, request.target, headers)
+            self._known_head, self._known_body = head, len(request.body)
 
     def _bound_unfinished(self, received: int) -> None:
         """Limits what a message that never completes may send."""

@@ -210,3 +210,33 @@ def test_splits_do_not_matter(
 def test_garbage_is_a_request_or_a_refusal(data: bytes) -> None:
     parser = parse(b"GET / HTTP/1.1\r\n" + data)
     assert parser.refusal is None or 400 <= parser.refusal.status < 600
+
+
+BODIES = st.sampled_from([b"", b"abc", b"xyz", b"{}", b"GET / HTTP/1.1\r\n\r\n"])
+HEADS = st.sampled_from([b"", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"X: y\r\n"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(BODIES, HEADS), min_size=1, max_size=6))
+def test_a_head_that_is_known_means_what_it_meant(messages: list[tuple[bytes, bytes]]) -> None:
+    """A connection reads each request as a new connection would, until one ends it."""
+    old = RequestParser(ServeLimits())
+    for body, more in messages:
+        data = POST + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        new = parse(data)
+        old.feed(data)
+        seen, wanted = old.requests.pop(), new.requests.pop()
+        for name in ("method", "target", "path", "headers", "body", "keep_alive", "http10"):
+            assert getattr(seen, name) == getattr(wanted, name)
+        assert not old.requests
+        assert old.expects_continue == new.expects_continue
+        if not wanted.keep_alive:
+            break
+
+
+def test_a_known_head_does_not_hide_what_follows() -> None:
+    request = POST + b"Content-Length: 3\r\n\r\nabc"
+    parser = parse(request, request + request, request[:-1], b"d" + request)
+    assert [r.body for r in parser.requests] == [b"abc", b"abc", b"abc", b"abd", b"abc"]
+    parser = parse(request, POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc")
+    assert parser.refusal is not None
