@@ -234,7 +234,7 @@ class CellWriter:
         number = 0
         for memory in sections(self.cell, n.Memory):
             listed = ", ".join(string(slot.name) for slot in memory.slots)
-            for expr in memory.invariants:
+            for expr in memory.invariants if memory.slots else ():  # else nothing can break it
                 number += 1
                 source = string(expr_text(expr))
                 self._decorate(f"@{self._use('invariant')}({listed}, source={source})", expr)
