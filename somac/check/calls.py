@@ -41,6 +41,9 @@ def check_names(context: Context) -> Iterator[Diagnostic]:
             yield from Names(context, body).check()
 
 
+NOTHING = frozenset(["null", "nil", "none", "undefined"])
+
+
 def outside_strings(node: n.Node) -> bool:
     """Whether a walk should look below a node."""
     return not isinstance(node, (n.Try, n.Str))
@@ -124,6 +127,9 @@ class Names:
         elif name in BUILTINS or name in self.handlers_below:
             hint = f"a function is no value: call it, `{name}(…)`"
             fix = f"write `{name}(…)`"
+        elif name.lower() in NOTHING:
+            hint = "the value of nothing is written `()`"
+            fix = "write `()`"
         else:
             near = nearest(name, self.body.bound | self.program.variants.keys())
             hint = f"did you mean '{near}'?" if near else None

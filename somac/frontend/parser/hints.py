@@ -83,9 +83,20 @@ def hint_for(rule: str, scan: Scan, index: int) -> str | None:
         return _SIGNS["=>"]
     if word == "{" and rule == "expr":
         return "there are no map literals: use map(k, v, …)"
+    if word == ":" and (known := _colon(scan, index)):
+        return known
     if word == "=" and rule != "BLOCK_END":
         return None
     return _WORDS.get(word) or _SIGNS.get(word)
+
+
+def _colon(scan: Scan, index: int) -> str | None:
+    """What a `:` in the wrong place may have been meant for."""
+    if scan.word(index - 2) == "let":
+        return "a `let` has no type: `let x = …`"
+    if "?" in (scan.word(i) for i in range(max(index - 4, 0), index)):
+        return "there is no `? :`: use `if … { … } else { … }`"
+    return None
 
 
 def _unclosed(scan: Scan) -> str | None:
