@@ -4,6 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# How long `make soak` takes: seconds for each fuzzer, kills of each server, times the examples.
+SECONDS ?= 600
+KILLS ?= 20
+FACTOR ?= 20
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint bench soak docs clean
 
@@ -21,8 +26,8 @@ $(READY): pyproject.toml
 demo: $(READY) ## check, build and run the pricing engine; kill it; show that nothing is lost
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/demo.py
 
-test: $(READY) ## run all tests but the long campaigns
-	$(BIN)/python -m pytest -m "not soak" -n auto
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest -n auto
 
 lint: $(READY) ## check formatting, style, types and layers
 	$(BIN)/black --check --quiet .
@@ -33,8 +38,12 @@ lint: $(READY) ## check formatting, style, types and layers
 bench: $(READY) ## measure generated code, storage and serving against their peers
 	$(BIN)/python bench/run.py
 
-soak: $(READY) ## the long campaigns: fuzzing, kill -9 twenty times
-	$(BIN)/python -m pytest -m soak
+soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples (SECONDS, KILLS, FACTOR)
+	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)
+	$(BIN)/python tests/soak/fuzz_compiler.py $(SECONDS)
+	$(BIN)/python tests/soak/fuzz_http.py $(SECONDS)
+	$(BIN)/python tests/soak/kill_campaign.py $(KILLS)
+	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs
 	$(BIN)/python -m somac.check.pages
