@@ -117,7 +117,9 @@ class Freshness:
                 self.escapes.setdefault(var, []).append(node)
             return
         if isinstance(node, n.Lambda):
-            function = scopes.functions[id(node)]
+            function = scopes.functions.get(id(node))
+            if function is None:
+                return  # in a hole that stays text
             self.shared.update(function.captures)
             self.shared.update(function.copies)
         if isinstance(node, n.Let | n.Assign):

@@ -13,6 +13,9 @@ PROGRAMS = {
     "a scale key twice": "cell A { memory { s: Map [persistent] } scale { replicas: 2 replicas: 3 }"
     " on f() { 1 } }",
     "an invariant without slots": "cell A { memory { invariant s.len < 3 } on f() { 1 } }",
+    "a lambda in a hole that stays text": """cell A {
+        on f() { let xs = list(1) xs = push(xs, 2) g() nth(xs, 0) }
+        on g() { if 1 > 3 { "sum {ys |> reduce(0, p => p.acc + p.val)}" } } }""",
     "cells named like imports": "cell A { on f() { 1 } } cell path { on g() { 1 } }"
     " cell baseApp { on h() { 1 } } cell Lru_cache { on i() { 1 } }",
 }
