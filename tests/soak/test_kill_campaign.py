@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
-from kill_campaign import PROGRAMS, Client, audit_ledger, build, run
+from kill_campaign import CLIENTS, PROGRAMS, Client, Life, audit_ledger, build, run, work
 from servers import Server
 
 PAD = "x" * 4000
@@ -75,6 +76,41 @@ def test_a_file_that_must_not_grow(tmp_path: Path) -> None:
         assert audit_ledger(again) == {"first": "booked"}
         assert again.call("/audit")["pads"] == pads
         assert again.call("/book/second/5", {}) == {"result": 5}
+    finally:
+        assert again.stop() == 0
+
+
+def until_full(life: Life, client: Client, key: str, number: int) -> None:
+    """Books entries until the disk refuses one."""
+    how = "book_slowly" if number % 2 else "book"
+    status, answer = client.post(f"/{how}/{key}/{number}", {})
+    if status != 200:
+        assert answer["error"].startswith("storage error: "), answer
+        raise OSError("the disk is full")
+    life.promise(key, "booked")
+
+
+@pytest.mark.slow
+def test_many_clients_fill_a_disk(tmp_path: Path) -> None:
+    usual = build(PROGRAMS["ledger"][0], tmp_path)
+    data = tmp_path / "data"
+    server = Server([sys.executable, "-c", LIMITED, str(LIMIT)], tmp_path, data)
+    life = Life(0)
+    try:
+        names = [f"C{i}" for i in range(CLIENTS)]
+        clients = [Thread(target=work, args=(life, server, n, until_full)) for n in names]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(60)
+        assert len(life.cut) == CLIENTS
+        states = audit_ledger(server)
+        assert states == dict(life.promised), "exactly what was acknowledged"
+    finally:
+        server.kill()
+    again = Server(usual, tmp_path, data)
+    try:
+        assert audit_ledger(again) == states
     finally:
         assert again.stop() == 0
 
