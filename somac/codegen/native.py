@@ -52,7 +52,7 @@ class NativeLowering(NativeBuiltins):
         self.out.blank()
         if self._memoised():
             self.out.add(f"@{self.use('lru_cache')}(maxsize={MEMO_SIZE})  # noqa: B019")
-        typed = [f"{v.py}: {self._native_type(self.native.variables[v])}" for v in variables]
+        typed = [f"{v.py}: {self._parameter_type(v)}" for v in variables]
         result = self._native_type(self.native.result)
         with self.out.suite(f"def {inner}({', '.join(['self', *typed])}) -> {result}:"):
             body = self.routine.body
@@ -62,16 +62,24 @@ class NativeLowering(NativeBuiltins):
     def _argument_of(self, var: Var) -> str:
         """What comes from outside, as the parameter's type has it."""
         kind = self.native.variables[var]
-        handler = self.routine.handler
-        types = [p.type for p in handler.params if p.name == var.name] if handler else []
-        item = types[-1].args[0].name if types and types[-1].args else ""
         if kind == k.LIST:
-            helper = {"Int": "as_ints", "Float": "as_floats"}.get(item, "as_list")
+            helper = {"Int": "as_ints", "Float": "as_floats"}.get(self._item(var), "as_list")
         elif kind == k.STRING:
             helper = "as_text"
         else:
             return self.converted(Ex(var.py), kind)
         return f"{self.use('native')}.{helper}({var.py})"
+
+    def _item(self, var: Var) -> str:
+        """The declared type of a parameter's items, "" for none."""
+        handler = self.routine.handler
+        types = [p.type for p in handler.params if p.name == var.name] if handler else []
+        return types[-1].args[0].name if types and types[-1].args else ""
+
+    def _parameter_type(self, var: Var) -> str:
+        kind = self.native.variables[var]
+        item = {"Int": "int", "Float": "float"}.get(self._item(var), "")
+        return f"list[{item}]" if kind == k.LIST and item else self._native_type(kind)
 
     def _native_type(self, kind: str) -> str:
         text = k.PYTHON_TYPES.get(kind, "None" if kind == k.UNIT else "Value")

@@ -187,18 +187,26 @@ class Resolver:
     def _call(self, node: n.Call) -> None:
         for argument in node.args:
             self._visit(argument)
-        var = self._lookup(node.name)
-        if var is not None:
-            self._read(node, var)
+        self._callee(node, node)
 
     def _pipe(self, node: n.Pipe) -> None:
         self._visit(node.left)
-        if isinstance(node.right, n.Name):
-            var = self._lookup(node.right.name)
-            if var is not None:
-                self._read(node.right, var)
+        right = node.right
+        if isinstance(right, n.Name):
+            self._callee(right, n.Call(right.name, (node.left,)))
+        elif isinstance(right, n.Call):
+            for argument in right.args:
+                self._visit(argument)
+            self._callee(right, n.Call(right.name, (node.left, *right.args)))
         else:
-            self._visit(node.right)
+            self._visit(right)
+
+    def _callee(self, node: n.Node, call: n.Call) -> None:
+        """What is called: a variable only where no function has its name, so that `let max = …`
+        leaves `max(a, b)` what it was."""
+        var = self._lookup(call.name)
+        if var is not None and not self.known(call, False):
+            self._read(node, var)
 
     def _string(self, node: n.Str) -> None:
         for part in node.parts:

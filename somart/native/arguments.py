@@ -15,7 +15,7 @@ def as_list(v: Value) -> list[Value]:
     return v
 
 
-def as_ints(v: Value) -> list[Value]:
+def as_ints(v: Value) -> list[int]:
     """A `List<Int>`; items of other kinds are converted like Int variables."""
     items = as_list(v)
     if all(type(item) is int for item in items):
@@ -23,7 +23,7 @@ def as_ints(v: Value) -> list[Value]:
     return [as_int(item) for item in items]
 
 
-def as_floats(v: Value) -> list[Value]:
+def as_floats(v: Value) -> list[float]:
     """A `List<Float>`; items of other kinds are converted like Float variables."""
     items = as_list(v)
     if all(type(item) is float for item in items):

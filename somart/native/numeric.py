@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 N = TypeVar("N", int, float)
+Item = TypeVar("Item")
 
 float_div = divide_floats
 float_mod = modulo_floats
@@ -122,7 +123,7 @@ def random(*_: Value) -> float:
     return unit()
 
 
-def nth(xs: list[Value], i: int) -> Value:
+def nth(xs: list[Item], i: int) -> Item:
     """The item at an index from 0."""
     if 0 <= i < len(xs):
         return xs[i]
