@@ -95,6 +95,22 @@ def check(file: File, json: Json = False) -> None:
 
 
 @app.command()
+def fix(file: File, json: Json = False) -> None:
+    """Repair in place what needs no judgement, and check again."""
+    from .fixing import fix_program
+
+    _done(fix_program(file, json))
+
+
+@app.command()
+def lint(file: File, json: Json = False) -> None:
+    """Remark on style and on likely slips."""
+    from .linting import lint_program
+
+    _done(lint_program(file, json))
+
+
+@app.command()
 def test(file: File) -> None:
     """Run the test cells of a program."""
     from .running import test_program
