@@ -63,9 +63,15 @@ class RoutineLowering(Matching):
         if not statements:
             return self.deliver(UNIT, dest)
         for statement in statements[:-1]:
-            if self.statement(statement, DROP):
+            if self.statement(statement, DROP) or self._has_failed():
                 return True
         return self.statement(statements[-1], dest)
+
+    def _has_failed(self) -> bool:
+        """Whether the last line can only raise: what follows would be dead code."""
+        last = self.out.lines[-1] if self.out.lines else None
+        depth = self.out.depth
+        return last is not None and last.depth == depth and last.text.startswith("ops.fail(")
 
     def statement(self, node: n.Stmt, dest: Dest) -> bool:
         """Lowers a statement; True when control does not go on after it."""
