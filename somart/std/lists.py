@@ -44,7 +44,10 @@ def nth(*args: Value) -> Value:
 def range_(*args: Value) -> list[Value]:
     """The Ints from a to b-1."""
     need(args, 2, "range expects (start, end)")
-    return list(range(*range_bounds(args[0], args[1])))
+    try:
+        return list(range(*range_bounds(args[0], args[1])))
+    except OverflowError:
+        raise type_error("range: more items than a List can hold") from None
 
 
 def range_bounds(start: Value, end: Value) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pytest
 from somac.codegen import generate, load_in_memory
 from somac.frontend.load import load_text
 from somac.manifest import Manifest
-from somart import App, StandaloneEngine
+from somart import App, SomaError, StandaloneEngine, std
 
 PROGRAMS = {
     "a scale key twice": "cell A { memory { s: Map [persistent] } scale { replicas: 2 replicas: 3 }"
@@ -28,6 +28,11 @@ def test_it_compiles_and_runs(name: str) -> None:
     spec = load_in_memory(generate(loaded.program, Manifest(), runtime="somart"))
     with App(spec, StandaloneEngine(None)) as app:
         assert app.call("A", "f", []) == 1
+
+
+def test_a_range_that_no_list_can_hold() -> None:
+    with pytest.raises(SomaError, match="range: more items than a List can hold"):
+        std.range(1, 99999999999999999999)
 
 
 def test_of_two_scale_keys_the_last_one_counts() -> None:
