@@ -62,9 +62,10 @@ def _explicit(value: dict[str, Value]) -> Response:
 
 
 def _status(value: Value) -> int:
-    if type(value) is str and value.isascii() and value.isdigit():
-        value = int(value[:4])
-    if type(value) is not int or not 200 <= value <= 599:
+    """The status code; what is no Int means 200 (builtins §12.1)."""
+    if type(value) is not int:
+        return 200
+    if not 200 <= value <= 599:
         raise type_error(f"response status must be an Int from 200 to 599, got {text(value)}")
     return value
 

@@ -73,10 +73,15 @@ def test_a_stream_names_its_events() -> None:
     assert reply(sse("a", "b")).stream == ("a", "b")
 
 
-@pytest.mark.parametrize("status", [0, 100, 199, 600, 99999, "x", None, 2.5, True])
+@pytest.mark.parametrize("status", [0, 100, 199, 600, 99999])
 def test_unusable_status(status: Any) -> None:
     with pytest.raises(SomaError, match="response status"):
         reply({"_status": status})
+
+
+@pytest.mark.parametrize("status", ["x", "404", None, 2.5, True, {"error": "no"}])
+def test_a_status_that_is_no_int_means_200(status: Any) -> None:
+    assert reply({"_status": status, "_body": ()}).status == 200
 
 
 @pytest.mark.parametrize(
