@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..frontend import nodes as n
 from . import kinds as k
 from .literals import docstring, string
-from .lowering import COMPARE, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
+from .lowering import COMPARE, DROP, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
 from .native_builtins import NativeBuiltins
 from .native_kinds import SCALARS, combined, native_kinds
 from .native_signs import ANY, NATURAL, POSITIVE, Signs
@@ -24,6 +24,7 @@ _IMPURE = frozenset(
     """random read_file read_stdin write_str buffer buffer_f hashmap strbuf buf_set buf_set_f hm_set
     hm_inc sb_push sb_push_int sb_push_char sb_finish""".split()  # noqa: SIM905
 )
+_ZERO = {k.INT: "0", k.FLOAT: "0.0", k.BOOL: "False", k.STRING: '""'}
 MEMO_SIZE = 1 << 18  # results kept for each recursive handler
 
 
@@ -196,10 +197,16 @@ class NativeLowering(NativeBuiltins):
             return super().deliver_expr(node, dest)
         return self.deliver(self.convert(self.expr(node), self.native.result), dest)
 
+    def deliver(self, ex: Ex, dest: Dest) -> bool:
+        if dest.kind == "return" and ex.kind == k.UNIT and self.native.result in _ZERO:
+            super().deliver(ex, DROP)  # a path without a value: unit in the result's kind
+            ex = Ex(_ZERO[self.native.result], self.native.result)
+        return super().deliver(ex, dest)
+
     def _store(self, var: Var | None, value: n.Expr) -> None:
         ex = self.expr(value)
         if var is None or not var.reads:
-            self.deliver(ex, Dest("drop"))
+            self.deliver(ex, DROP)
             return
         self.out.add(f"{var.py} = {self.convert(ex, self._variable(var)).text}")
 
