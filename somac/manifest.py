@@ -91,8 +91,12 @@ class Manifest:
     dependencies: Mapping[str, Any] = field(default_factory=dict)
     verify: Mapping[str, Any] = field(default_factory=dict)
     storage: Mapping[str, Any] = field(default_factory=dict)
+    source: Source | None = None  # the text, for findings about `verify`
 
 
+VERIFY_KEYS = frozenset(
+    {"deadlock_free", "eventually", "never", "always", "after", "final", "fair", "ctl"}
+)
 KEYS: dict[str, frozenset[str]] = {
     "package": frozenset({"name", "version", "description", "author", "authors", "entry"}),
     "serve": frozenset({"cors", "max_body", "timeout", "static", "host", "port"}),
@@ -150,6 +154,11 @@ def _offset(source: Source, found: re.Match[str] | None) -> int:
     return source.line_starts[int(found[1]) - 1] + int(found[2]) - 1
 
 
+def _is_arrows(item: object) -> bool:
+    texts = item if isinstance(item, list) and item else [item]
+    return all(isinstance(text, str) for text in texts)
+
+
 class _Reader:
     """Takes typed values out of parsed TOML, and collects what does not fit."""
 
@@ -179,6 +188,7 @@ class _Reader:
             dependencies=self._table("dependencies"),
             verify=self._verify(),
             storage=self._table("storage"),
+            source=self.source,
         )
         return manifest, tuple(self.found)
 
@@ -253,18 +263,32 @@ class _Reader:
         )
 
     def _verify(self) -> dict[str, Any]:
+        """`[verify]` and `[verify.MACHINE]`: here the types, in `somac.verify` the names."""
         table = self._table("verify")
-        if "deadlock_free" in table:
-            self._is(table["deadlock_free"], bool, "verify", "deadlock_free", "a boolean")
-        for key in ("eventually", "never", "always"):
-            self._strings("verify", table, key)
-        after = table.get("after", {})
-        if self._is(after, dict, "verify", "after", "a table"):
-            for state, rules in after.items():
-                if self._is(rules, dict, "verify.after", state, "a table"):
-                    for key in ("eventually", "never"):
-                        self._strings(f"verify.after.{state}", rules, key)
+        self._verify_section("verify", table)
+        for name, section in table.items():
+            if name not in VERIFY_KEYS and isinstance(section, dict):
+                self._verify_section(f"verify.{name}", section)
         return table
+
+    def _verify_section(self, section: str, table: dict[str, Any]) -> None:
+        if "deadlock_free" in table:
+            self._is(table["deadlock_free"], bool, section, "deadlock_free", "a boolean")
+        for key in ("eventually", "never", "always", "final"):
+            self._strings(section, table, key)
+        after = table.get("after", {})
+        if self._is(after, dict, section, "after", "a table"):
+            for state, rules in after.items():
+                if self._is(rules, dict, f"{section}.after", state, "a table"):
+                    for key in ("eventually", "never"):
+                        self._strings(f"{section}.after.{state}", rules, key)
+        formulas = table.get("ctl", {})
+        if self._is(formulas, dict, section, "ctl", "a table"):
+            for name, formula in formulas.items():
+                self._is(formula, str, f"{section}.ctl", name, "a formula in quotes")
+        fair = table.get("fair", [])
+        if not isinstance(fair, list) or not all(_is_arrows(item) for item in fair):
+            self._mismatch(section, "fair", "a list of arrows, or of lists of arrows")
 
     # --- typed access ----------------------------------------------------------------------------
 

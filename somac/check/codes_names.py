@@ -102,6 +102,40 @@ CODES: tuple[CodeInfo, ...] = (
         "",
     ),
     CodeInfo(
+        "E280",
+        "A property that cannot be read",
+        "A formula under `ctl`, or an arrow under `fair`, in [verify] of soma.toml has a mistake."
+        " Formulas use EX EF EG AX AF AG, E[a U b], A[a U b], ! & | -> and names of states; arrows"
+        ' look like "running -> completed".',
+        "",
+        "",
+    ),
+    CodeInfo(
+        "E281",
+        "Unknown key under [verify]",
+        "A misspelt key would silently prove nothing. The keys are deadlock_free, eventually,"
+        " never, always, after, final, fair and ctl; any other section is named after a state"
+        " machine of the program.",
+        "",
+        "",
+    ),
+    CodeInfo(
+        "W282",
+        "Unknown state in a property",
+        "A property of [verify] names a state that the state machine does not have. With several"
+        " machines, [verify.MACHINE] speaks of one of them.",
+        "",
+        "",
+    ),
+    CodeInfo(
+        "W283",
+        "A property that says nothing",
+        "What stands before `->`, or the state that an `after` begins with, is never reached, so"
+        " that the property holds whatever it demands.",
+        "",
+        "",
+    ),
+    CodeInfo(
         "A301",
         "A hole stays literal text",
         "A hole in a string uses a name that is unknown where the string stands. The text stays as"

@@ -111,6 +111,18 @@ def lint(file: File, json: Json = False) -> None:
 
 
 @app.command()
+def verify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False)],
+    json: Json = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+) -> None:
+    """Prove properties of lifecycles, handlers and distribution."""
+    from .verifying import verify_files
+
+    _done(verify_files(files, json, strict))
+
+
+@app.command()
 def test(file: File) -> None:
     """Run the test cells of a program."""
     from .running import test_program
@@ -217,12 +229,3 @@ def repl() -> None:
     from .interactive import repl as start
 
     _done(start())
-
-
-@app.command(
-    hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)
-def verify() -> None:
-    """Not there yet: the model checker comes with its own release."""
-    typer.echo("error: this version of soma has no verifier yet; `soma check` works", err=True)
-    _done(2)

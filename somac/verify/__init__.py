@@ -1,1 +1,5 @@
-"""See docs/architecture.md."""
+"""The verifier: what a program's lifecycles, handlers and declarations prove (reference §5)."""
+
+from .verify import verify
+
+__all__ = ["verify"]

@@ -1,0 +1,74 @@
+"""`verify`: what can be proved about a program (spec 3 §5)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .process import with_deep_stack
+from .terminal import progress, remark, report_diagnostics
+
+if TYPE_CHECKING:
+    from ..verify.report import Report
+
+
+def verify_files(paths: Sequence[str], as_json: bool = False, strict: bool = False) -> int:
+    """`soma verify FILE… [--json] [--strict]`: 1 when something failed (or, if strict, warned)."""
+    return with_deep_stack(partial(_verify, paths, as_json, strict))
+
+
+def _verify(paths: Sequence[str], as_json: bool, strict: bool) -> int:
+    with progress("verifying"):
+        report = _report(paths)
+    if report is None:
+        return 1
+    _show(report, as_json)
+    return int(not report.passed or (strict and report.warned))
+
+
+def _report(paths: Sequence[str]) -> Report | None:
+    """The report on some files; None when one of them, or the manifest, cannot be read."""
+    from ..frontend.diagnostics import Severity
+    from ..frontend.load import load
+    from ..manifest import load_manifest
+    from ..verify import verify
+
+    programs = []
+    for path in paths:
+        remark(f"Verifying {path}...")
+        loaded = load(path)
+        if report_diagnostics(loaded.diagnostics) or loaded.program is None:
+            return None
+        programs.append(loaded.program)
+    manifest, about_manifest = load_manifest(paths[0])
+    if report_diagnostics(about_manifest):
+        return None
+    report = verify(programs, manifest, _delivers)
+    report_diagnostics(report.diagnostics)
+    wrong = any(d.severity is Severity.ERROR for d in report.diagnostics)
+    return None if wrong else report
+
+
+def _delivers(capability: str) -> bool:
+    """Asks the runtime; programs without `scale` never do, and never import it."""
+    from somart.capabilities import delivers
+
+    return delivers(capability)
+
+
+def _show(report: Report, as_json: bool) -> None:
+    from ..verify.output import json_report, step_lines, tally_lines, text_report
+
+    if as_json:
+        sys.stdout.write(json_report(report))
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    if not report.blocks:
+        remark("No state machines found.")
+        return
+    if not as_json:
+        sys.stdout.write(text_report(report, colour))
+    for line in [*step_lines(report), *tally_lines(report)]:
+        remark(line)

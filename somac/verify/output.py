@@ -1,0 +1,141 @@
+"""The report as text, to the letter of §5.1, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .report import Block, Check, Report, Temporal, Verdict
+
+MARKS = {"pass": ("✓", "32"), "warning": ("⚠", "33"), "fail": ("✗", "31")}
+PER_CELL = "verification is per-cell. Cross-cell signal composition is not yet verified."
+STEPS_MAX = 100  # steps of one trace that are explained
+
+
+def text_report(report: Report, colour: bool = False) -> str:
+    """What goes to stdout; empty when there is nothing to report."""
+    if not report.blocks:
+        return ""
+    lines = [line for block in report.blocks for line in _block(block, colour)]
+    count = dict.fromkeys(MARKS, 0)
+    for check in report.checks:
+        count[check.status] += 1
+    lines += [
+        "",
+        f"{count['pass']} passed, {count['warning']} warnings, {count['fail']} failures",
+    ]
+    for machine in report.temporal:
+        lines += _temporal(machine, colour)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _mark(status: str, colour: bool) -> str:
+    mark, code = MARKS[status]
+    return f"\x1b[{code}m{mark}\x1b[0m" if colour else mark
+
+
+def _block(block: Block, colour: bool) -> Iterator[str]:
+    yield ""
+    yield f"State machine '{block.name}': {len(block.states)} states, initial '{block.initial}'"
+    yield f"  States: [{', '.join(block.states)}]"
+    yield ""
+    for check in block.checks:
+        yield f"  {_mark(check.status, colour)} {check.message}"
+        if check.trace:
+            yield f"    trace: {' → '.join(check.trace)}"
+
+
+def _temporal(machine: Temporal, colour: bool) -> Iterator[str]:
+    yield ""
+    yield f"  Temporal properties for '{machine.machine}':"
+    for verdict in machine.verdicts:
+        mark = _mark("pass" if verdict.passed else "fail", colour)
+        yield f"  {mark} {verdict.property} — {verdict.message}"
+        if verdict.counter_example:
+            yield f"    counter-example: {' → '.join(verdict.counter_example)}"
+        if verdict.witness:
+            yield f"    witness: {' → '.join(verdict.witness)}"
+
+
+def step_lines(report: Report) -> list[str]:
+    """Who takes each step of each counter-example, for stderr."""
+    lines = []
+    for machine in report.temporal:
+        for verdict in machine.verdicts:
+            if verdict.steps:
+                lines.append(f"steps of the counter-example to {verdict.property}:")
+                lines += _steps(verdict)
+    return lines
+
+
+def _steps(verdict: Verdict) -> Iterator[str]:
+    for step in verdict.steps[:STEPS_MAX]:
+        who = ", ".join(f"`{name}`" for name in step.takers) or "no handler"
+        where = ""
+        if step.place is not None and step.place.source.path:
+            where = f" ({step.place.source.path}:{step.place.line})"
+        yield f"  {step.source} → {step.target}: {who}{where}"
+    if len(verdict.steps) > STEPS_MAX:
+        yield f"  … {len(verdict.steps) - STEPS_MAX} more"
+
+
+def tally_lines(report: Report) -> list[str]:
+    """The lines of stderr behind the report."""
+    lines = []
+    if report.user_properties:
+        lines.append(f"soma.toml: {report.user_properties} user-defined properties loaded")
+    if report.temporal:
+        failed = sum(not verdict.passed for verdict in report.verdicts)
+        lines.append(f"Temporal: {len(report.verdicts) - failed} passed, {failed} failed")
+    if report.cells > 1:
+        lines.append(f"note: {PER_CELL}")
+    return lines
+
+
+def json_report(report: Report) -> str:
+    """The report for machines: pretty, keys ascending."""
+    data: dict[str, Any] = {
+        "passed": report.passed,
+        "state_machines": [_json_block(block) for block in report.blocks],
+        "temporal": [
+            {
+                "state_machine": machine.machine,
+                "properties": [_json_verdict(verdict) for verdict in machine.verdicts],
+            }
+            for machine in report.temporal
+        ],
+    }
+    if report.blocks and report.cells > 1:
+        data["note"] = PER_CELL
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _json_block(block: Block) -> dict[str, Any]:
+    return {
+        "name": block.name,
+        "states": list(block.states),
+        "initial": block.initial,
+        "terminal_states": list(block.terminal),
+        "checks": [_json_check(check) for check in block.checks],
+    }
+
+
+def _json_check(check: Check) -> dict[str, Any]:
+    data: dict[str, Any] = {"status": check.status, "message": check.message}
+    if check.trace:
+        data["counter_example"] = list(check.trace)
+    return data
+
+
+def _json_verdict(verdict: Verdict) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "property": verdict.property,
+        "passed": verdict.passed,
+        "message": verdict.message,
+    }
+    if verdict.counter_example:
+        data["counter_example"] = list(verdict.counter_example)
+    if verdict.witness:
+        data["witness"] = list(verdict.witness)
+    return data

@@ -1,0 +1,99 @@
+"""The door of the verifier: programs and their manifest in, a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..frontend import nodes as n
+from ..frontend.diagnostics import Diagnostic, Severity
+from ..frontend.program import Program, sections
+from ..manifest import Manifest
+from .composition import composition_blocks, protocol_blocks
+from .distribution import Delivers, distribution_block
+from .lifecycle import Lifecycle
+from .properties import Wishes
+from .refinement import Driver, effect_checks, isolation_checks, refinement_checks
+from .report import Block, Check, Report, Temporal
+from .structure import structural_checks
+from .temporal import Judge
+from .termination import termination_checks
+
+
+def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) -> Report:
+    """Verifies programs against the `[verify]` part of their manifest.
+
+    `delivers` says what the runtime keeps (`somart.capabilities`). A mistake in the manifest is an
+    error among the report's diagnostics, and then nothing else is in it.
+    """
+    machines: dict[str, list[str]] = {}  # machines of one name, in several cells, count as one
+    for program in programs:
+        for machine in _machines(program):
+            machines.setdefault(machine.name, []).extend(Lifecycle(machine).names)
+    wishes = Wishes(manifest, machines)
+    if any(d.severity is Severity.ERROR for d in wishes.diagnostics):
+        return Report(diagnostics=tuple(wishes.diagnostics))
+    work = _Work(wishes, delivers)
+    for program in programs:
+        for cell in program.live:
+            work.cell(program, cell)
+    protocols = [block for program in programs for block in protocol_blocks(program)]
+    return Report(
+        blocks=(*work.blocks, *protocols),
+        temporal=tuple(work.temporal),
+        diagnostics=tuple(dict.fromkeys([*wishes.diagnostics, *work.diagnostics])),
+        user_properties=wishes.count(),
+        cells=sum(_cells(program) for program in programs),
+    )
+
+
+def _machines(program: Program) -> Iterator[n.Machine]:
+    for cell in program.live:
+        yield from sections(cell, n.Machine)
+
+
+def _cells(program: Program) -> int:
+    """Top-level cells and those directly inside of them."""
+    return sum(1 + sum(len(i.cells) for i in sections(c, n.Interior)) for c in program.live)
+
+
+@dataclass
+class _Work:
+    wishes: Wishes
+    delivers: Delivers
+
+    def __post_init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.temporal: list[Temporal] = []
+        self.diagnostics: list[Diagnostic] = []
+
+    def cell(self, program: Program, cell: n.Cell) -> None:
+        driver = Driver(program, cell)
+        for machine in driver.machines:
+            self.machine(program, driver, machine)
+        block = distribution_block(cell, self.delivers)
+        if block is not None:
+            self.blocks.append(block)
+        self.blocks += composition_blocks(cell)
+
+    def machine(self, program: Program, driver: Driver, machine: n.Machine) -> None:
+        demands = self.wishes.of(machine.name)
+        life = Lifecycle(machine, demands.final)
+        checks = tuple(_machine_checks(program, driver, life))
+        states = tuple(sorted(life.names))
+        self.blocks.append(
+            Block(machine.name, states, machine.initial, tuple(life.terminal), checks)
+        )
+        judge = Judge(life, demands, driver)
+        self.temporal.append(Temporal(machine.name, tuple(judge.verdicts())))
+        for demand in demands.properties:
+            self.diagnostics += self.wishes.unknown(machine.name, demand)
+        self.diagnostics += judge.diagnostics
+
+
+def _machine_checks(program: Program, driver: Driver, life: Lifecycle) -> Iterator[Check]:
+    yield from structural_checks(life)
+    yield from isolation_checks(driver)
+    yield from termination_checks(program, driver.cell)
+    yield from refinement_checks(driver, life)
+    yield from effect_checks(driver.cell)
