@@ -106,7 +106,8 @@ class Control(Calls):
             if value.kind == k.UNIT and not value.pure:
                 self.deliver(value, DROP)
                 value = Ex("None")
-            self.deliver(Ex(f"ops.succeeded({value.text})", k.MAP), dest)
+            outcome = Ex(f"ops.succeeded({value.text})", k.MAP)
+            self.deliver(value if value.error else outcome, dest)
         with self.out.suite(f"except FAILURES as {error}:"):
             if mark:
                 self.out.add(f"{self._savepoints()}.rollback({mark})")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ast
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,8 @@ def _cell_module(cell: n.Cell, context: ModuleContext, runtime: str) -> Generate
     head.blank()
     head.add("from __future__ import annotations")
     head.blank()
-    _imports(head, context.imports, runtime)
+    unused = set() if _calls_operators(body.lines) else {"ops"}
+    _imports(head, context.imports - unused, runtime)
     text, table = join([*head.lines, *body.lines])
     return GeneratedModule(f"{names.module}.py", text, table)
 
@@ -78,6 +80,20 @@ def _inside_out(cell: n.Cell) -> Iterable[n.Cell]:
         for child in interior.cells:
             yield from _inside_out(child)
     yield cell
+
+
+def _calls_operators(lines: Sequence[Line]) -> bool:
+    """Whether `ops` is named: what only raises needs it no more than what is only text."""
+    doubtful = False
+    for line in lines:
+        before, found, _ = line.text.partition("ops.")
+        if found and '"' not in before and "'" not in before:
+            return True
+        doubtful = doubtful or bool(found)
+    if not doubtful:
+        return False
+    names = ast.walk(ast.parse(join(list(lines))[0]))
+    return any(isinstance(node, ast.Name) and node.id == "ops" for node in names)
 
 
 def _imports(out: Writer, used: set[str], runtime: str) -> None:

@@ -23,13 +23,20 @@ LOOSE, OR, AND, NOT, COMPARE, SUM, PRODUCT, SIGN, AWAIT, ATOM = range(10)
 
 @dataclass(frozen=True, slots=True)
 class Ex:
-    """A Python expression. `constant` ones may move past effects, `pure` ones be dropped."""
+    """A Python expression. `constant` ones may move past effects, `pure` ones be dropped.
+
+    `error` is what an expression raises that can do nothing else; `inverse` is the opposite of a
+    condition where Python has a plainer form than `not …`.
+    """
 
     text: str
     kind: str = k.ANY
     level: int = ATOM
     constant: bool = False
     pure: bool = False
+    error: str = ""
+    inverse: str = ""
+    inverse_level: int = COMPARE
 
     def at(self, level: int) -> str:
         """The text, in parentheses when it is looser than the place allows."""
@@ -78,6 +85,7 @@ class Base(ABC):
         self.function: Function = routine.scopes.function
         self.fresh = Freshness(routine)
         self.annotated: set[Var] = set()
+        self.filtered: dict[str, tuple[str, str]] = {}  # comprehensions that only filter
         self.loops = 0
         self.in_async = routine.is_async
 
@@ -121,7 +129,7 @@ class Base(ABC):
     def fail(self, error: str) -> Ex:
         """An expression that raises."""
         self.use(error.split("(")[0])
-        return Ex(f"{self.use('ops')}.fail({error})")
+        return Ex(f"{self.use('ops')}.fail({error})", error=error)
 
     def type_error(self, message: str) -> Ex:
         return self.fail(f"type_error({string(message)})")
@@ -130,7 +138,10 @@ class Base(ABC):
         return Ex(f"await {text}", kind, AWAIT) if waits else Ex(text, kind)
 
     def deliver(self, ex: Ex, dest: Dest) -> bool:
-        """Writes what brings a value to its destination."""
+        """Writes what brings a value to its destination; True when control does not go on."""
+        if ex.error:
+            self.out.add(f"raise {ex.error}")
+            return True
         if dest.kind == "drop":
             if not ex.pure:
                 self.out.add(ex.text)
@@ -146,7 +157,7 @@ class Base(ABC):
 
     def spill(self, ex: Ex, hint: str) -> Ex:
         """The value in a temporary, so that what follows cannot change it."""
-        if ex.constant:
+        if ex.constant or ex.text in ("[]", "{}"):
             return ex
         if ex.kind == k.UNIT:
             self.deliver(ex, DROP)

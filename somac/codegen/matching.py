@@ -31,7 +31,8 @@ class Matching(Control):
                 subject = self.spill(subject, "subject")
             else:
                 name = self.temp("subject")
-                self.out.add(f"{name} = {subject.text}")
+                typed = f": {self.use('Value')}" if subject.kind == k.MAP else ""
+                self.out.add(f"{name}{typed} = {subject.text}")
                 subject = Ex(name, subject.kind, constant=True, pure=True)
         return self._arms(list(node.arms), subject, dest, chained=False)
 

@@ -20,6 +20,7 @@ _NAMES = {
     "<=": "le",
     ">=": "ge",
 }
+_OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">": "<=", "<=": ">", ">=": "<"}
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _SMALL = 2**53  # Ints below are exact as Floats
 
@@ -72,20 +73,45 @@ class Operators(Base):
         kinds = {left.kind, right.kind}
         numbers = INTS | {k.FLOAT}
         same = kinds <= numbers or kinds == {k.STRING} or (kinds == {k.BOOL} and op in "== !=")
-        if isinstance(node.left, n.Str) and isinstance(node.right, n.Str):
+        literals = n.Str | n.Int | n.Bool
+        if isinstance(node.left, literals) and isinstance(node.right, literals):
             same = False  # mypy refuses a comparison of two unequal literals
         if self._unit_test(op, left, right):
             other = left if right.kind == k.UNIT else right
-            text = f"{other.at(COMPARE + 1)} {'is' if op == '==' else 'is not'} None"
-            return Ex(text, k.BOOL, COMPARE, pure=other.pure)
+            value = other.at(COMPARE + 1)
+            text, inverse = f"{value} is None", f"{value} is not None"
+            if op == "!=":
+                text, inverse = inverse, text
+            return Ex(text, k.BOOL, COMPARE, pure=other.pure, inverse=inverse)
         if same:
             left = self._even_test(node, left)
-            text = f"{left.at(COMPARE + 1)} {op} {right.at(COMPARE + 1)}"
-            return Ex(text, k.BOOL, COMPARE, pure=left.pure and right.pure)
+            return self._compared(op, left, right)
         helper = _NAMES[op]
         if self.routine.bare and op in ("==", "!="):
             helper = f"loose_{helper}"
-        return Ex(f"{self.use('ops')}.{helper}({left.text}, {right.text})", k.BOOL)
+        call = f"{self.use('ops')}.{helper}"
+        opposite = {"eq": "ne", "ne": "eq"}.get(helper)
+        inverse = f"ops.{opposite}({left.text}, {right.text})" if opposite else ""
+        return Ex(f"{call}({left.text}, {right.text})", k.BOOL, inverse=inverse)
+
+    def _compared(self, op: str, left: Ex, right: Ex) -> Ex:
+        """A comparison by Python's operator. An order of Floats has no opposite: NaN."""
+        if right.text in ("True", "False"):
+            return left if (right.text == "True") == (op == "==") else self.negated(left)
+        first, second = left.at(COMPARE + 1), right.at(COMPARE + 1)
+        ordered = op in ("==", "!=") or k.FLOAT not in (left.kind, right.kind)
+        inverse = f"{first} {_OPPOSITES[op]} {second}" if ordered else ""
+        pure = left.pure and right.pure
+        return Ex(f"{first} {op} {second}", k.BOOL, COMPARE, pure=pure, inverse=inverse)
+
+    def negated(self, ex: Ex) -> Ex:
+        """The opposite of a condition, in its plainest form."""
+        if ex.inverse:
+            text, level = ex.inverse, ex.inverse_level
+        else:
+            text, level = f"not {ex.at(NOT)}", NOT
+        back = ex.text if ex.kind == k.BOOL else ""
+        return Ex(text, k.BOOL, level, pure=ex.pure, inverse=back, inverse_level=ex.level)
 
     def _unit_test(self, op: str, left: Ex, right: Ex) -> bool:
         """`x == ()`: no other kind equals unit, and unit compares with all."""
@@ -115,7 +141,7 @@ class Operators(Base):
         operand = self.expr(node.operand)
         if node.op == "!":
             if operand.kind == k.BOOL or operand.kind in INTS:
-                return Ex(f"not {operand.at(NOT)}", k.BOOL, NOT, pure=operand.pure)
+                return self.negated(operand)
             return Ex(f"{self.use('ops')}.not_({operand.text})", k.BOOL)
         if operand.kind in INTS:
             return Ex(f"-{operand.at(SIGN)}", k.INT, SIGN, pure=operand.pure)
@@ -142,13 +168,23 @@ class Operators(Base):
         word, level = ("and", AND) if node.op == "&&" else ("or", OR)
         if not lines:
             text = f"{left.at(level)} {word} {right.at(level + 1)}"
-            return Ex(text, k.BOOL, level, pure=left.pure and right.pure)
+            pure = left.pure and right.pure
+            inverse, other = self._inverse_of_both(word, left, right)
+            return Ex(text, k.BOOL, level, False, pure, "", inverse, other)
         name = self.temp("holds")
         self.out.add(f"{name} = {left.text}")
         with self.out.suite(f"if {name}:" if word == "and" else f"if not {name}:"):
             self.out.replay(lines)
             self.out.add(f"{name} = {right.text}")
         return Ex(name, k.BOOL, constant=True, pure=True)
+
+    def _inverse_of_both(self, word: str, left: Ex, right: Ex) -> tuple[str, int]:
+        """De Morgan's law, where both sides have opposites of their own."""
+        if not (left.inverse and right.inverse):
+            return "", COMPARE
+        other, level = ("or", OR) if word == "and" else ("and", AND)
+        first, second = self.negated(left), self.negated(right)
+        return f"{first.at(level)} {other} {second.at(level + 1)}", level
 
     # --- text ---
 

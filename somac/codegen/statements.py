@@ -37,17 +37,14 @@ class RoutineLowering(Matching):
         if isinstance(node, n.IfExpr) and dest.kind != "into":
             return self.deliver_if(node, dest)
         ex = self.expr(node)
-        failing = ex.text.startswith("ops.fail(")
-        if failing and dest.kind != "return":
-            self.out.add(ex.text)
-            return False
         return self.deliver(ex, dest)
 
     def binary_of(self, node: n.Binary) -> Ex:
         return self.coalesce(node) if node.op == "??" else self.binary(node)
 
     def list_literal(self, node: n.ListLit) -> Ex:
-        return Ex(f"[{self.argument_list(self.operands(node.items))}]", k.LIST)
+        items = self.operands(node.items)
+        return Ex(f"[{self.argument_list(items)}]", k.LIST, pure=all(i.pure for i in items))
 
     # --- blocks ---
 
@@ -71,7 +68,7 @@ class RoutineLowering(Matching):
         """Whether the last line can only raise: what follows would be dead code."""
         last = self.out.lines[-1] if self.out.lines else None
         depth = self.out.depth
-        return last is not None and last.depth == depth and last.text.startswith("ops.fail(")
+        return last is not None and last.depth == depth and last.text.startswith("raise ")
 
     def statement(self, node: n.Stmt, dest: Dest) -> bool:
         """Lowers a statement; True when control does not go on after it."""
@@ -91,25 +88,22 @@ class RoutineLowering(Matching):
     # --- variables ---
 
     def _let(self, node: n.Let, dest: Dest) -> bool:
-        self._store(self.routine.scopes.var(node), node.value)
-        return False
+        return self._store(self.routine.scopes.var(node), node.value)
 
-    def _store(self, var: Var | None, value: n.Expr) -> None:
+    def _store(self, var: Var | None, value: n.Expr) -> bool:
         if var is None or not var.reads:
-            self.deliver_expr(value, DROP)
-            return
+            return self.deliver_expr(value, DROP)
         if isinstance(value, n.Match | n.Try):
             self._announce(var)
-            self.deliver_expr(value, into(var.py))
-            return
+            return self.deliver_expr(value, into(var.py))
         ex = self.expr(value)
         if ex.kind == k.UNIT and not ex.pure:
             self.out.add(ex.text)
             ex = UNIT
-        if ex.text.startswith("ops.fail("):
-            self.out.add(ex.text)
-        else:
-            self.out.add(f"{var.py}{self.annotation(var, ex)} = {ex.text}")
+        if ex.error:
+            return self.deliver(ex, DROP)
+        self.out.add(f"{var.py}{self.annotation(var, ex)} = {ex.text}")
+        return False
 
     def _announce(self, var: Var) -> None:
         """Declares the type of a variable that branches are going to set."""
@@ -144,17 +138,15 @@ class RoutineLowering(Matching):
         if var is not None and form is not None and self._update(node, var, *form):
             return False
         if node.op == "=" and not _divides_itself(node):
-            self._store(var, node.value)
-            return False
+            return self._store(var, node.value)
         op = node.op[0]
         value = node.value
         if op == "=" and isinstance(value, n.Binary):
             op, value = "/", value.right
         if var is None:
             right = self.expr(value)
-            self.after([right], self.fail(f"undefined_variable({string(node.name)})"))
-            self.out.add(self.fail(f"undefined_variable({string(node.name)})").text)
-            return False
+            unknown = self.fail(f"undefined_variable({string(node.name)})")
+            return self.deliver(self.after([right], unknown), DROP)
         left = Ex(var.py, self.kinds.variable(var) or k.ANY)
         right = self.expr(value)
         ex = self._quotient(left, right) if op == "/" else self._combined(op, left, right, node)
@@ -283,7 +275,7 @@ class RoutineLowering(Matching):
         else:
             with self.out.suite("while True:"):
                 self.out.replay(lines)
-                with self.out.suite(f"if not {condition.at(3)}:"):
+                with self.out.suite(f"if {self.negated(condition).text}:"):
                     self.out.add("break")
                 self.block(node.body.statements, DROP)
         self.loops -= 1
@@ -294,7 +286,7 @@ class RoutineLowering(Matching):
         if self.loops:
             self.out.add(word)
         else:
-            self.out.add(self.type_error(f"{word} outside of loop").text)
+            self.deliver(self.type_error(f"{word} outside of loop"), DROP)
         return True
 
     # --- contracts and signals ---
@@ -306,14 +298,16 @@ class RoutineLowering(Matching):
     def _require(self, node: n.Require, dest: Dest) -> bool:
         condition = self._constraint(node.constraint)
         message = string(f"{node.otherwise}: constraint violated")
-        with self.out.suite(f"if not {condition.at(3)}:"):
-            self.out.add(self.fail(f"require_failed({message})").text)
+        if condition.text == "True":
+            return False
+        with self.out.suite(f"if {self.negated(condition).text}:"):
+            self.deliver(self.fail(f"require_failed({message})"), DROP)
         return False
 
     def _constraint(self, node: n.Constraint) -> Ex:
         """Constraints of `require`: `e == true`; an unknown bare name passes (core §3.7)."""
         if isinstance(node, n.Not):
-            return Ex(f"not {self._constraint(node.operand).at(3)}", k.BOOL, 3)
+            return self.negated(self._constraint(node.operand))
         if isinstance(node, n.AllOf | n.AnyOf):
             word, level = (" and ", 2) if isinstance(node, n.AllOf) else (" or ", 1)
             parts = [self._constraint(item).at(level + 1) for item in node.items]
@@ -322,7 +316,9 @@ class RoutineLowering(Matching):
             var = self.routine.scopes.var(node)
             if var is None:
                 return Ex("True", k.BOOL, constant=True, pure=True)
-            return Ex(f"not {self.use('ops')}.not_({var.py})", k.BOOL, 3)
+            if self.kinds.variable(var) == k.BOOL:
+                return Ex(var.py, k.BOOL)
+            return self.negated(Ex(f"{self.use('ops')}.not_({var.py})", k.BOOL))
         ex = self.expr(node)
         if ex.kind == k.BOOL:
             return ex
