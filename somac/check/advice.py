@@ -17,6 +17,7 @@ from .sumtypes import states
 from .targets import calls, literal_targets
 
 TEMPLATE_FILLERS = ("render", "render_each")
+TRACED = frozenset(["Transition", "Think", "ToolCall", "Approval"])  # what `trace()` lists
 
 
 def advise(context: Context) -> Iterator[Diagnostic]:
@@ -181,8 +182,9 @@ def _lost_pairs(nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
 
 def _patterns(context: Context, nodes: tuple[n.Node, ...]) -> Iterator[Diagnostic]:
     variants = context.program.variants
+    known = variants.keys() | TRACED
     for node in nodes:
-        if isinstance(node, n.VariantPattern) and node.name not in variants:
+        if isinstance(node, n.VariantPattern) and node.name not in known:
             near = nearest(node.name, variants)
             yield advice(
                 "A308",
