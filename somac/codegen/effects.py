@@ -132,7 +132,8 @@ class Effects:
             return True, True
         if effect == "context":
             return self.context(routine.cell, name, args)
-        if name in HIGHER_ORDER and any(not isinstance(a, n.Lambda) for a in args[1:]):
+        written_here = any(isinstance(a, n.Lambda) for a in args[1:])
+        if name in HIGHER_ORDER and len(args) > 1 and not written_here:
             return self.lambdas_wait, self._may_hold_lambda(args)
         return NOTHING
 

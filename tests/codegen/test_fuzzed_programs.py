@@ -16,6 +16,11 @@ PROGRAMS = {
     "a lambda in a hole that stays text": """cell A {
         on f() { let xs = list(1) xs = push(xs, 2) g() nth(xs, 0) }
         on g() { if 1 > 3 { "sum {ys |> reduce(0, p => p.acc + p.val)}" } } }""",
+    "a lambda that waits beside one that does not": """cell A {
+        memory { e: Map<String, Int> [persistent, consistent] }
+        scale { replicas: 3 shard: e }
+        on f() { e.set("a", 1) e.values |> reduce(0, p => p.acc + p.val) }
+        on g() { let get = k => e.get(k) e.keys |> map(get) } }""",
     "cells named like imports": "cell A { on f() { 1 } } cell path { on g() { 1 } }"
     " cell baseApp { on h() { 1 } } cell Lru_cache { on i() { 1 } }",
 }
