@@ -33,6 +33,7 @@ class Demand:
     formula: Formula | None = None
     title: str = ""
     place: Span | None = None
+    start_place: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Wishes:
                 continue
             near = nearest(name, states)
             place = self._places.text(demand.place, name)
+            if name == demand.start:
+                place = demand.start_place
             fix = None
             if name in self.everywhere:
                 owner = next(m for m, known in self.machines.items() if name in known)
@@ -166,11 +169,15 @@ class Wishes:
                 yield Demand(kind, (name,), place=place(kind))
         for start, rules in sorted(table.get("after", {}).items()):
             inner = f"{path}.after.{start}"
+            head = self._places.key(f"{path}.after", start)
             if rules.get("eventually"):
                 where = place("eventually", inner)
-                yield Demand("after_eventually", tuple(rules["eventually"]), start, place=where)
+                yield Demand(
+                    "after_eventually", tuple(rules["eventually"]), start, None, "", where, head
+                )
             for name in rules.get("never", ()):
-                yield Demand("after_never", (name,), start, place=place("never", inner))
+                where = place("never", inner)
+                yield Demand("after_never", (name,), start, None, "", where, head)
             for key in rules:
                 if key not in ("eventually", "never"):
                     self._unknown_key(inner, key, frozenset({"eventually", "never"}))
