@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from .errors import FAILURES, as_soma_error, type_error, wrong_arity
 from .events import Event
+from .limits import DELEGATE_PREFIXES
 from .machine import Machine, MachineDecl
 from .memory.slot import SlotDecl
 from .memory.table import Entry
@@ -266,6 +267,8 @@ class Cell:
         return self.next_id()
 
 
+_DELEGATED = "delegate error: "
+
 CELL_ATTRIBUTES = frozenset({*dir(Cell), *Cell.__annotations__})
 """Names that parts of a generated cell must not have."""
 
@@ -276,7 +279,10 @@ def _check_arity(info: HandlerInfo, args: tuple[Value, ...]) -> None:
 
 
 def _delegate_failed(error: Exception) -> NoReturn:
-    raise type_error(f"delegate error: {as_soma_error(error)}") from error
+    failure = as_soma_error(error)
+    if failure.message.startswith(_DELEGATED * DELEGATE_PREFIXES):
+        raise failure
+    raise type_error(f"{_DELEGATED}{failure}") from error
 
 
 def _with_method(declaration: Any, method: str, function: Any) -> Any:

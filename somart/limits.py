@@ -42,3 +42,6 @@ PROPERTY_SAMPLES = 1_000_000
 
 STORED_DEPTH = 200
 """Nesting of a value in a persistent slot: what is written can be read with any stack."""
+
+DELEGATE_PREFIXES = 512
+"""Repetitions of `delegate error: ` in a message: endless delegation must not grow it for ever."""
