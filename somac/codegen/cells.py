@@ -17,6 +17,7 @@ from .mangle import Namer
 from .native import NativeLowering
 from .routines import Routine
 from .statements import RoutineLowering
+from .unused import mark_unused
 from .writer import Writer
 
 
@@ -178,6 +179,7 @@ class CellWriter:
         module = self.module
         if kinds is not None:
             module = replace(module, kinds=kinds)
+        start = len(self.out.lines)
         lowering = RoutineLowering(module, routine, self.out)
         lowering.begin()
         if isinstance(routine.body, n.Block):
@@ -185,6 +187,7 @@ class CellWriter:
         else:
             self.out.span = routine.body.span
             lowering.deliver_expr(routine.body, RETURN)
+        mark_unused(self.out.lines, start, routine.scopes)
 
     def _decorate(self, text: str, span: n.Node) -> None:
         self.out.blank()

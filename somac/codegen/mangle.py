@@ -140,7 +140,8 @@ def class_name(path: Iterable[str]) -> str:
     """The class of a cell; interior cells carry their parent's name."""
     name = "_".join(path).lstrip("_") or "Cell"
     name = name if name[0].isupper() else name[0].upper() + name[1:]
-    return f"{name}_" if name in _PYTHON or name in RUNTIME_NAMES or name.endswith("_") else name
+    taken = name in _PYTHON or name in RUNTIME_NAMES or name in _LOOK_ALIKES
+    return f"{name}_" if taken or name.endswith("_") else name
 
 
 def module_name(name: str) -> str:

@@ -144,8 +144,14 @@ class Matching(Control):
 
     # --- patterns ---
 
-    def _tests(self, pattern: n.Pattern, place: str, kind: str = k.ANY) -> list[str]:
-        """What must hold of the value at `place`, in order."""
+    def _tests(
+        self, pattern: n.Pattern, place: str, kind: str = k.ANY, entered: str = ""
+    ) -> list[str]:
+        """What must hold of the value at `place`, in order.
+
+        `entered` is the same place once it is known to hold something: `m["k"]` for `m.get("k")`.
+        """
+        entered = entered or place
         if isinstance(pattern, n.LiteralPattern):
             return [self._literal_test(pattern.value, place, kind)]
         if isinstance(pattern, n.RangePattern):
@@ -153,14 +159,16 @@ class Matching(Control):
                 return [f"{pattern.low} <= {place} <= {pattern.high}"]
             return [f"{self.use('ops')}.in_range({place}, {pattern.low}, {pattern.high})"]
         if isinstance(pattern, n.PrefixPattern):
-            return [f"isinstance({place}, str)", f"{place}.startswith({string(pattern.prefix)})"]
+            return [f"isinstance({place}, str)", f"{entered}.startswith({string(pattern.prefix)})"]
         if isinstance(pattern, n.MapPattern):
             tests = [f"isinstance({place}, dict)"]
             for name, inner in pattern.fields:
-                tests += self._tests(inner, f"{place}.get({string(name)})")
+                key = string(name)
+                tests += self._tests(inner, f"{entered}.get({key})", entered=f"{entered}[{key}]")
             return tests
         if isinstance(pattern, n.VariantPattern):
-            return self._variant_tests(pattern, place)
+            isinstance_test = f"isinstance({place}, {self.use('Variant')})"
+            return [isinstance_test, *self._variant_tests(pattern, entered)]
         return []
 
     def _literal_test(self, value: n.Node, place: str, kind: str) -> str:
@@ -182,7 +190,8 @@ class Matching(Control):
         return value.milliseconds if isinstance(value, n.Duration) else 0
 
     def _variant_tests(self, pattern: n.VariantPattern, place: str) -> list[str]:
-        tests = [f"isinstance({place}, {self.use('Variant')})"]
+        """What must hold of a variant besides."""
+        tests = []
         if pattern.type_name is not None:
             tests.append(f"{place}.type_name == {string(pattern.type_name)}")
         tests.append(f"{place}.name == {string(pattern.name)}")
@@ -202,22 +211,24 @@ class Matching(Control):
             tests.append(f"{place}.items is None and {place}.fields is None")
         return tests
 
-    def _bindings(self, pattern: n.Pattern, place: str) -> list[Binding]:
+    def _bindings(self, pattern: n.Pattern, place: str, entered: str = "") -> list[Binding]:
         """The variables that a pattern sets; those that nobody reads are left out."""
+        entered = entered or place
         if isinstance(pattern, n.Binding | n.PrefixPattern):
             var = self.routine.scopes.var(pattern)
             if var is None or not var.reads:
                 return []
             if isinstance(pattern, n.Binding):
                 return [(var.py, place)]
-            return [(var.py, f"{place}[{len(pattern.prefix)}:]")]
+            return [(var.py, f"{entered}[{len(pattern.prefix)}:]")]
         found: list[Binding] = []
         if isinstance(pattern, n.MapPattern):
             for name, inner in pattern.fields:
-                found += self._bindings(inner, f"{place}.get({string(name)})")
+                key = string(name)
+                found += self._bindings(inner, f"{entered}.get({key})", f"{entered}[{key}]")
         elif isinstance(pattern, n.VariantPattern):
             for i, inner in enumerate(pattern.items):
-                found += self._bindings(inner, f"{place}.items[{i}]")
+                found += self._bindings(inner, f"{entered}.items[{i}]")
             for name, inner in pattern.fields:
-                found += self._bindings(inner, f"{place}.fields[{string(name)}]")
+                found += self._bindings(inner, f"{entered}.fields[{string(name)}]")
         return found

@@ -7,17 +7,19 @@ private one does the work and is what other native handlers call.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..frontend import nodes as n
 from . import kinds as k
 from .literals import docstring, string
-from .lowering import COMPARE, DROP, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
+from .lowering import DROP, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
 from .native_builtins import NativeBuiltins
 from .native_kinds import SCALARS, combined, native_kinds
 from .native_signs import ANY, NATURAL, POSITIVE, Signs
 from .routines import HandlerCall, Routine, Routines
 from .scopes import Var
 from .tree import walk
+from .unused import mark_unused
 from .writer import Writer
 
 _IMPURE = frozenset(
@@ -56,9 +58,10 @@ class NativeLowering(NativeBuiltins):
         typed = [f"{v.py}: {self._parameter_type(v)}" for v in variables]
         result = self._native_type(self.native.result)
         with self.out.suite(f"def {inner}({', '.join(['self', *typed])}) -> {result}:"):
-            body = self.routine.body
+            start, body = len(self.out.lines), self.routine.body
             if isinstance(body, n.Block):
                 self.block(body.statements, RETURN)
+            mark_unused(self.out.lines, start, self.routine.scopes)
 
     def _argument_of(self, var: Var) -> str:
         """What comes from outside, as the parameter's type has it."""
@@ -117,8 +120,7 @@ class NativeLowering(NativeBuiltins):
 
     def compare(self, op: str, left: Ex, right: Ex, node: n.Binary) -> Ex:
         left = self._multiple_test(node, left)
-        text = f"{left.at(COMPARE + 1)} {op} {right.at(COMPARE + 1)}"
-        return Ex(text, k.BOOL, COMPARE, pure=True)
+        return replace(self._compared(op, left, right), pure=True)
 
     def _multiple_test(self, node: n.Binary, left: Ex) -> Ex:
         """`a % b == 0` does not depend on the sign of a, so Python's remainder will do."""
@@ -203,18 +205,19 @@ class NativeLowering(NativeBuiltins):
             ex = Ex(_ZERO[self.native.result], self.native.result)
         return super().deliver(ex, dest)
 
-    def _store(self, var: Var | None, value: n.Expr) -> None:
+    def _store(self, var: Var | None, value: n.Expr) -> bool:
         ex = self.expr(value)
         if var is None or not var.reads:
-            self.deliver(ex, DROP)
-            return
+            return self.deliver(ex, DROP)
         self.out.add(f"{var.py} = {self.convert(ex, self._variable(var)).text}")
+        return False
 
     def _assign(self, node: n.Assign, dest: Dest) -> bool:
         var = self.routine.scopes.var(node)
-        if node.op == "=" or var is None:
-            self._store(var, node.value)
-            return False
+        if node.op == "=":
+            return self._store(var, node.value)
+        if var is None:
+            return super()._assign(node, dest)
         op, kind = node.op[0], self._variable(var)
         right = self.expr(node.value)
         if op in "+-*" and right.kind == kind and kind in (k.INT, k.FLOAT, k.STRING):

@@ -96,7 +96,7 @@ class Operators(Base):
 
     def _compared(self, op: str, left: Ex, right: Ex) -> Ex:
         """A comparison by Python's operator. An order of Floats has no opposite: NaN."""
-        if right.text in ("True", "False"):
+        if right.text in ("True", "False") and left.kind == k.BOOL:
             return left if (right.text == "True") == (op == "==") else self.negated(left)
         first, second = left.at(COMPARE + 1), right.at(COMPARE + 1)
         ordered = op in ("==", "!=") or k.FLOAT not in (left.kind, right.kind)

@@ -75,7 +75,9 @@ class Resolver:
         """The scopes of a handler with these parameters."""
         for name in params:
             self._declare(name, "param").writes += 1
-        self.assigned = {node.name for node in walk(body) if isinstance(node, n.Assign)}
+        self.assigned = {
+            node.name for node in walk(body) if isinstance(node, n.Assign) and node.op == "="
+        }
         if isinstance(body, n.Block):
             for statement in body.statements:
                 self._visit(statement)
@@ -137,6 +139,8 @@ class Resolver:
     def _assign(self, node: n.Assign) -> None:
         self._visit(node.value)
         var = self._lookup(node.name)
+        if var is None and node.op != "=" and node.name not in self.assigned:
+            return  # it is bound nowhere: `x += 1` fails as a read of x does
         if var is None:
             var = Var(node.name, "assigned", self.function)
             self.function.variables.append(var)

@@ -263,6 +263,8 @@ class RoutineLowering(Matching):
                     return f"range({bounds})"
                 return f"{self.use('std')}.range({low.text}, {high.text})"
         ex = self.expr(node)
+        if ex.text == "[]":  # mypy would ask for the type of its items
+            return f"list[{self.use('Value')}]()"
         return ex.text if ex.kind == k.LIST else f"{self.use('ops')}.iterate({ex.text})"
 
     def _while(self, node: n.While, dest: Dest) -> bool:

@@ -12,9 +12,10 @@ from ..values.numbers import as_int, int_to_float, parse_float, string_to_int
 from ..values.text import text
 
 
-def print_(*values: Value) -> None:
-    """`print(a, b, …)`: the texts joined by a blank, on standard output."""
+def print_(*values: Value) -> Value:
+    """`print(a, b, …)`: the texts joined by a blank, on standard output; yields `()`."""
     sys.stdout.write(" ".join([text(v) for v in values]) + "\n")
+    return None
 
 
 def to_string(v: Value, *_: Value) -> str:
