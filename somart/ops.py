@@ -28,7 +28,7 @@ from .values.arithmetic import (
 )
 from .values.compare import comparable, equal, incomparable, order
 from .values.kinds import Lambda, Value
-from .values.members import field, method
+from .values.members import entry, field, method
 
 __all__ = [
     "add",
@@ -37,6 +37,7 @@ __all__ = [
     "constraint",
     "div",
     "ensure",
+    "entry",
     "eq",
     "fail",
     "failed",
@@ -145,7 +146,7 @@ def eq(a: Value, b: Value) -> bool:
     """`a == b`; unlike kinds are an error, lists and maps compare by structure."""
     kind = type(a)
     if kind is type(b) and (kind is int or kind is str or kind is bool or kind is float):
-        return bool(a == b)
+        return a == b  # type: ignore[no-any-return]
     if comparable(a, b):
         return equal(a, b)
     raise incomparable(a, b)
@@ -155,7 +156,7 @@ def ne(a: Value, b: Value) -> bool:
     """`a != b`"""
     kind = type(a)
     if kind is type(b) and (kind is int or kind is str or kind is bool or kind is float):
-        return bool(a != b)
+        return a != b  # type: ignore[no-any-return]
     if comparable(a, b):
         return not equal(a, b)
     raise incomparable(a, b)
@@ -165,7 +166,7 @@ def lt(a: Value, b: Value) -> bool:
     """`a < b`; always false when a side is `()`."""
     kind = type(a)
     if kind is type(b) and (kind is int or kind is str or kind is float):
-        return bool(a < b)
+        return a < b  # type: ignore[no-any-return]
     return order(a, b) == -1
 
 
@@ -173,7 +174,7 @@ def gt(a: Value, b: Value) -> bool:
     """`a > b`"""
     kind = type(a)
     if kind is type(b) and (kind is int or kind is str or kind is float):
-        return bool(a > b)
+        return a > b  # type: ignore[no-any-return]
     return order(a, b) == 1
 
 
@@ -181,7 +182,7 @@ def le(a: Value, b: Value) -> bool:
     """`a <= b`"""
     kind = type(a)
     if kind is type(b) and (kind is int or kind is str or kind is float):
-        return bool(a <= b)
+        return a <= b  # type: ignore[no-any-return]
     return order(a, b) in (-1, 0)
 
 
@@ -189,7 +190,7 @@ def ge(a: Value, b: Value) -> bool:
     """`a >= b`"""
     kind = type(a)
     if kind is type(b) and (kind is int or kind is str or kind is float):
-        return bool(a >= b)
+        return a >= b  # type: ignore[no-any-return]
     return order(a, b) in (0, 1)
 
 

@@ -15,6 +15,7 @@ from .routines import (
     SLOT_METHODS,
     slot_target,
 )
+from .shapes import HIDDEN_FIELDS, fields_of
 
 _MISSING = {
     "get": "get() requires a key argument",
@@ -23,6 +24,7 @@ _MISSING = {
     "has": "has() requires a key argument",
     "append": "append() requires a value argument",
 }
+_PROPERTIES = HIDDEN_FIELDS | {"first", "last"}
 
 
 class Access(Operators):
@@ -121,11 +123,16 @@ class Access(Operators):
         if found is not None:
             return self.slot_operation(found, node.name, ())
         target = self.expr(node.target)
-        if target.kind == k.MAP and node.name not in ("keys", "values", "length", "len", "size"):
+        known = fields_of(target.kind).get(node.name)
+        if known is not None:
+            text = f"{self.atom(target)}[{string(node.name)}]"
+            return Ex(text, known or k.ANY, pure=target.pure)
+        if target.kind == k.MAP and node.name not in HIDDEN_FIELDS:
             return Ex(f"{self.atom(target)}.get({string(node.name)})")
         if target.kind in (k.LIST, k.STRING) and node.name in ("len", "length"):
             return Ex(f"len({target.text})", k.NAT)
-        text = f"{self.use('ops')}.field({target.text}, {string(node.name)})"
+        helper = "field" if node.name in _PROPERTIES else "entry"
+        text = f"{self.use('ops')}.{helper}({target.text}, {string(node.name)})"
         return Ex(text, self._member_kind(target, node.name))
 
     def _member_kind(self, target: Ex, name: str) -> str:
@@ -172,7 +179,7 @@ class Access(Operators):
     def after(self, values: Sequence[Ex], ex: Ex) -> Ex:
         """The expression, once the values were evaluated for their effects."""
         for value in values:
-            if not value.pure and not value.constant:
+            if not (value.pure or value.constant or _is_display(value.text)):
                 self.out.add(value.text)
         return ex
 
@@ -188,3 +195,8 @@ class Access(Operators):
 
 def _is_text(text: str) -> bool:
     return text.startswith(("ops.text(", "str("))
+
+
+def _is_display(text: str) -> bool:
+    """Whether the text is a List, a Map or a string without a call in it: idle as a statement."""
+    return text.startswith(("[", "{", '"', 'f"')) and "(" not in text

@@ -20,6 +20,7 @@ from .routines import (
     pipe_parts,
     slot_target,
 )
+from .shapes import list_of
 from .tree import walk
 
 _BAD_PIPE = "pipe (|>) right side must be a function call"
@@ -194,7 +195,7 @@ class Calls(Access):
         waits = self.effects.single_builtin(self.routine, target, name, args)
         kind = self.kinds.builtin(self.routine, target, name, args)
         literal = [a for a in args[1:] if isinstance(a, n.Lambda)]
-        if name in ("map", "filter") and len(args) == 2 and literal and not waits:
+        if name != "reduce" and len(args) == 2 and literal and not waits:
             inline = self._comprehension(name, args[0], literal[0])
             if inline is not None:
                 return inline
@@ -204,31 +205,56 @@ class Calls(Access):
         return self.awaited(f"{self.use('std')}.{name}{suffix}({listed})", waits, kind)
 
     def _comprehension(self, name: str, items: n.Expr, body: n.Lambda) -> Ex | None:
-        """`[e for x in xs]` when xs is proven to be a List and the lambda is one expression."""
-        if self.kind(items) != k.LIST or isinstance(body.body, n.Block):
+        """`[e for x in xs]` and its like, when the lambda is one expression.
+
+        What may be no List is looked at first; for `map` it must be one, since other operands make
+        a Map.
+        """
+        proven = self.kind(items) == k.LIST
+        if not proven and (name == "map" or self.kind(items) not in (k.ANY, k.NONE)):
             return None
-        source = self.expr(items)
+        if isinstance(body.body, n.Block) or needs_statements(body.body):
+            return None
         inner = self.routine.scopes.functions[id(body)]
         if inner.copies or any(isinstance(i, n.Lambda) for i in walk(body.body)):
             return None  # a lambda inside must see its own item
-        if needs_statements(body.body):
-            return None
-        param = self.routine.scopes.variables[id(body)]
+        source = self.expr(items)
         with self.out.capture() as lines:
             outer, self.function = self.function, inner
             value = self.expr(body.body)
             self.function = outer
         if lines or "await " in value.text:
             return self._mapped(name, source, body)
+        over = source.at(1)
+        if not proven:
+            over = f"{self.use('std')}.items({string(name)}, {source.text})"
+        param = self.routine.scopes.variables[id(body)].py
+        return self._generated(name, param, over, value, self.kind(items))
+
+    def _generated(self, name: str, param: str, over: str, value: Ex, kind: str) -> Ex:
+        """The comprehension or generator expression of a higher-order builtin."""
+        loop = f"for {param} in {over}"
+        before = self.filtered.get(over)
+        if before is not None and before[0] == param:
+            loop = before[1]  # its condition has no effect: no list in between
         if name == "map":
-            return Ex(f"[{value.text} for {param.py} in {source.at(1)}]", k.LIST)
-        condition = self.truth(value).at(1)
-        text = f"[{param.py} for {param.py} in {source.at(1)} if {condition}]"
-        return Ex(text, k.LIST)
+            return Ex(f"[{value.text} {loop}]", list_of(value.kind))
+        condition = self.truth(value)
+        if name == "filter":
+            loop = f"{loop} if {condition.at(1)}"
+            if condition.pure:
+                self.filtered[f"[{param} {loop}]"] = (param, loop)
+            return Ex(f"[{param} {loop}]", kind if kind == k.LIST else k.LIST)
+        if name == "find":
+            return Ex(f"next(({param} {loop} if {condition.at(1)}), None)")
+        if name == "count":
+            return Ex(f"sum(1 {loop} if {condition.at(1)})", k.NAT)
+        return Ex(f"{name}({condition.text} {loop})", k.BOOL)
 
     def _mapped(self, name: str, source: Ex, body: n.Lambda) -> Ex:
         source = self.spill(source, "items")
-        return Ex(f"{self.use('std')}.{name}({source.text}, {self.expr(body).text})", k.LIST)
+        kind = {"map": k.LIST, "filter": k.LIST, "count": k.NAT, "find": k.ANY}.get(name, k.BOOL)
+        return Ex(f"{self.use('std')}.{name}({source.text}, {self.expr(body).text})", kind)
 
     # --- the cell's own operations ---
 

@@ -8,8 +8,10 @@ version of the handler has checked it. `NAT` is an Int that is never negative.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from ..frontend import nodes as n
+from ..frontend.builtins import HIGHER_ORDER
 from .effects import Effects
 from .routines import (
     SLOT_METHODS,
@@ -22,14 +24,33 @@ from .routines import (
     slot_target,
 )
 from .scopes import Var
+from .shapes import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    INTS,
+    LAMBDA,
+    LIST,
+    MAP,
+    NAT,
+    NONE,
+    STRING,
+    UNIT,
+    VARIANT,
+    fields_of,
+    item_of,
+    join,
+    list_of,
+    list_shape,
+    map_kind,
+    map_shape,
+    map_with,
+    same,
+    with_shape,
+)
 from .tree import walk
 
-NONE = ""  # nothing yet: the start of the fixpoint
-ANY = "Any"
-INT, NAT, FLOAT, STRING, BOOL = "Int", "Nat", "Float", "String", "Bool"
-LIST, MAP, UNIT, LAMBDA, VARIANT = "List", "Map", "Unit", "Lambda", "Variant"
-
-INTS = frozenset({INT, NAT})
 PYTHON_TYPES: Mapping[str, str] = {
     INT: "int",
     NAT: "int",
@@ -54,6 +75,17 @@ _NATURAL = frozenset(
         "str_len",
     ]
 )
+# Builtins that keep the items of the List that they get, with their kind for anything else.
+_KEPT = {
+    "filter": LIST,
+    "reverse": LIST,
+    "sort": LIST,
+    "sort_by": LIST,
+    "filter_by": LIST,
+    "top": ANY,
+    "bottom": ANY,
+}
+_SHAPED = frozenset({"map", "with", "range", "list", "push", "reduce", *_KEPT})
 _MEMBERS = {"length": NAT, "len": NAT, "size": NAT, "keys": LIST, "values": LIST}
 _SLOT_RESULTS = {
     "set": UNIT,
@@ -68,13 +100,11 @@ _SLOT_RESULTS = {
 }
 
 
-def join(a: str, b: str) -> str:
-    """The kind that covers both."""
-    if a == b or b == NONE:
-        return a
-    if a == NONE:
-        return b
-    return INT if a in INTS and b in INTS else ANY
+class Application(NamedTuple):
+    """Where a lambda is applied: to which items, for `reduce` also the start."""
+
+    items: n.Expr
+    start: n.Expr | None
 
 
 class Kinds:
@@ -86,6 +116,8 @@ class Kinds:
         self.variables: dict[Var, str] = {}
         self.assumed: dict[Var, str] = {}  # of parameters that were checked
         self._known: dict[int, str] = {}
+        self._applied: dict[int, Application] = {}
+        self._piped: set[int] = set()
         self._changed = True
         while self._changed:
             self._changed = False
@@ -104,6 +136,8 @@ class Kinds:
             routine.result = native_kinds(self.routines, routine).result
             return
         for node in walk(routine.body):
+            if isinstance(node, n.Pipe | n.Call):  # seen before the lambdas inside
+                self._note_lambda(routine, node)
             self._writes(routine, node)
         if not isinstance(routine.body, n.Block):
             self._result(routine, self.expr(routine, routine.body))
@@ -116,7 +150,7 @@ class Kinds:
 
     def _result(self, routine: Routine, kind: str) -> None:
         joined = join(routine.result, kind)
-        if joined != routine.result:
+        if not same(joined, routine.result):
             routine.result = joined
             self._changed = True
 
@@ -125,7 +159,7 @@ class Kinds:
         if var is None:
             return
         joined = join(self.variables.get(var, NONE), kind)
-        if joined != self.variables.get(var, NONE):
+        if not same(joined, self.variables.get(var, NONE)):
             self.variables[var] = joined
             self._changed = True
 
@@ -138,7 +172,7 @@ class Kinds:
         elif isinstance(node, n.For):
             self.write(var, self._item(routine, node.iterable))
         elif isinstance(node, n.Binding | n.Lambda):
-            self.write(var, ANY)
+            self.write(var, self._argument(routine, node))
             self._copies(routine, node)
         elif isinstance(node, n.PrefixPattern):
             self.write(var, STRING)
@@ -154,7 +188,50 @@ class Kinds:
             if isinstance(target, BuiltinCall) and iterable.name == "range":
                 low = self.expr(routine, iterable.args[0])
                 return NAT if low == NAT else INT
-        return ANY
+        kind = self.expr(routine, iterable)
+        return item_of(kind) if kind == LIST else NONE if kind == NONE else ANY
+
+    # --- lambdas ---
+
+    def _argument(self, routine: Routine, node: n.Node) -> str:
+        """What the parameter of a lambda gets: known when it is written where it is applied."""
+        applied = self._applied.get(id(node))
+        if applied is None or not isinstance(node, n.Lambda):
+            return ANY
+        kind = self.expr(routine, applied.items)
+        if kind != LIST:
+            return NONE if kind == NONE else ANY
+        if applied.start is None:
+            return item_of(kind)
+        kept = join(self.expr(routine, applied.start), self.lambda_result(routine, node))
+        return map_with([("acc", kept), ("val", item_of(kind))])
+
+    def lambda_result(self, routine: Routine, node: n.Lambda) -> str:
+        """The kind of what a lambda yields, when it is one expression."""
+        if isinstance(node.body, n.Block) or any(
+            isinstance(inner, n.Propagate) for inner in walk(node.body)
+        ):
+            return ANY
+        return self.expr(routine, node.body)
+
+    def _note_lambda(self, routine: Routine, node: n.Node) -> None:
+        """Notes which items a lambda is applied to, when a call or pipe passes it right on."""
+        if isinstance(node, n.Pipe):
+            parts = pipe_parts(node)
+            self._piped.add(id(node.right))  # its arguments are not all that it gets
+        else:
+            parts = (node, node.name, node.args) if isinstance(node, n.Call) else None
+        if parts is None:
+            return
+        callee, name, args = parts
+        if isinstance(node, n.Call) and id(node) in self._piped:
+            return
+        if name not in HIGHER_ORDER or len(args) != (3 if name == "reduce" else 2):
+            return
+        target = self.routines.call(routine, callee, name, args)
+        if isinstance(args[-1], n.Lambda) and isinstance(target, BuiltinCall):
+            start = args[1] if name == "reduce" else None
+            self._applied[id(args[-1])] = Application(args[0], start)
 
     def assigned(self, routine: Routine, node: n.Assign) -> str:
         """The kind that `x = e` or `x += e` leaves in x."""
@@ -219,6 +296,12 @@ class Kinds:
     def _number(self, routine: Routine, node: n.Int | n.Duration) -> str:
         value = node.value if isinstance(node, n.Int) else node.milliseconds
         return NAT if value >= 0 else INT
+
+    def _list(self, routine: Routine, node: n.ListLit) -> str:
+        kind = NONE
+        for item in node.items:
+            kind = join(kind, self.expr(routine, item))
+        return list_of(kind)
 
     def _name(self, routine: Routine, node: n.Name) -> str:
         var = routine.scopes.var(node)
@@ -286,24 +369,49 @@ class Kinds:
         kinds = [self.expr(routine, a) for a in args]
         if name in _NATURAL:
             return NAT
-        if name == "map":
-            return _map_kind(args, kinds)
+        if name in _SHAPED:
+            return self._shaped(routine, name, args, kinds)
         if name in ("min", "max") and len(kinds) >= 2 and kinds[0] in INTS and kinds[1] in INTS:
             return join(kinds[0], kinds[1])
         if name == "abs" and kinds and kinds[0] in INTS:
             return NAT
         if name == "concat" and len(kinds) >= 2:
             return STRING
-        if name == "with" and kinds and kinds[0] in (MAP, NONE):
-            return kinds[0]
         return target.builtin.result or ANY
+
+    def _shaped(
+        self, routine: Routine, name: str, args: tuple[n.Expr, ...], kinds: list[str]
+    ) -> str:
+        """Kinds of builtins that make or keep Lists and Maps."""
+        first = kinds[0] if kinds else NONE
+        if first == NONE and args and name not in ("map", "list", "push", "range", "reduce"):
+            return NONE
+        if name == "map":
+            kind = map_kind(args, kinds)
+            if kind == LIST and isinstance(args[1], n.Lambda):
+                return list_of(self.lambda_result(routine, args[1]))
+            return map_shape(args, kinds) if kind == MAP else kind
+        if name == "with":
+            return with_shape(args, kinds) if first in (MAP, NONE) else MAP
+        if name == "reduce":
+            if len(args) != 3 or not isinstance(args[2], n.Lambda):
+                return ANY
+            return join(kinds[1], self.lambda_result(routine, args[2]))
+        if name == "range":
+            return list_of(NAT if first == NAT else INT)
+        if name in ("list", "push"):
+            return list_shape(name, args, kinds)
+        return first if first == LIST else _KEPT[name]
 
     def _member(self, routine: Routine, node: n.Field | n.Method) -> str:
         if slot_target(self.routines, routine, node.target) is not None:
             return _SLOT_RESULTS.get(SLOT_METHODS.get(node.name, ""), ANY)
         kind = self.expr(routine, node.target)
+        if kind == NONE:
+            return NONE
         if isinstance(node, n.Field) and kind == MAP:
-            return _MEMBERS.get(node.name, ANY)
+            fields = fields_of(kind)
+            return fields[node.name] if node.name in fields else _MEMBERS.get(node.name, ANY)
         if isinstance(node, n.Field) and kind in (LIST, STRING) and node.name in ("len", "length"):
             return NAT
         return ANY
@@ -320,17 +428,7 @@ def arithmetic(op: str, left: str, right: str) -> str:
         return NAT if natural and op != "-" else INT
     if FLOAT in (left, right) and (left in (*INTS, FLOAT)) and (right in (*INTS, FLOAT)):
         return FLOAT
-    return left if op == "+" and left == right and left in (STRING, LIST) else ANY
-
-
-def _map_kind(args: tuple[n.Expr, ...], kinds: list[str]) -> str:
-    """`map(…)` is a Map unless it may be given a list and a lambda."""
-    if not args or len(args) > 2:
-        return MAP
-    if len(args) == 2 and kinds[0] == LIST and isinstance(args[1], n.Lambda):
-        return LIST
-    open_kinds = (LIST, ANY, NONE)
-    return ANY if kinds[0] in open_kinds and kinds[-1] in (ANY, NONE, LAMBDA) else MAP
+    return join(left, right) if op == "+" and left == right and left in (STRING, LIST) else ANY
 
 
 class SpecialKinds(Kinds):
@@ -344,6 +442,8 @@ class SpecialKinds(Kinds):
         self.routine = routine
         self.result = NONE
         self._known = {}
+        self._applied = {}
+        self._piped = set()
         self._changed = True
         while self._changed:
             self._changed = False
@@ -353,7 +453,7 @@ class SpecialKinds(Kinds):
 
     def _result(self, routine: Routine, kind: str) -> None:
         joined = join(self.result, kind)
-        if joined != self.result:
+        if not same(joined, self.result):
             self.result = joined
             self._changed = True
 
@@ -430,7 +530,7 @@ _RULES: dict[type[n.Node], Callable[..., str]] = {
     n.Bool: _always(BOOL),
     n.Unit: _always(UNIT),
     n.Lambda: _always(LAMBDA),
-    n.ListLit: _always(LIST),
+    n.ListLit: Kinds._list,
     n.Record: _always(ANY),
     n.Try: _always(MAP),
     n.Name: Kinds._name,
@@ -443,3 +543,25 @@ _RULES: dict[type[n.Node], Callable[..., str]] = {
     n.Field: Kinds._member,
     n.Method: Kinds._member,
 }
+
+__all__ = [
+    "ANY",
+    "BOOL",
+    "FLOAT",
+    "INT",
+    "INTS",
+    "LAMBDA",
+    "LIST",
+    "MAP",
+    "NAT",
+    "NONE",
+    "PYTHON_TYPES",
+    "STRING",
+    "UNIT",
+    "VARIANT",
+    "Kinds",
+    "SpecialKinds",
+    "arithmetic",
+    "join",
+    "special_kinds",
+]

@@ -1,18 +1,17 @@
 """Frozen dataclasses that cost next to nothing until they are used.
 
 The standard decorator compiles several methods per class when the class is made, which for all the
-nodes of a syntax tree takes longer than checking a program. Here one class carries the common
-methods, and only the constructor is compiled, per class, when its first instance is made.
-`dataclasses.fields` and `replace` work as for any dataclass.
+nodes of a syntax tree takes longer than checking a program. Here one class carries the methods of
+all. `dataclasses.fields` and `replace` work as for any dataclass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, field, make_dataclass
 from typing import Any, dataclass_transform
 
-_DEFAULT = "_default_of_"
-_SETTER = "_set_"
+Setter = Callable[[Any, Any], None]
 
 
 class _LazyFields:
@@ -38,6 +37,8 @@ class FrozenType(type):
     compared: tuple[str, ...]
     shown: tuple[str, ...]
     made_fields: dict[str, Field[Any]] | None
+    positional: tuple[str, ...]  # the fields that may be given without a name
+    setters: tuple[Setter, ...]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> FrozenType:
         own: dict[str, str] = namespace.get("__annotations__", {})
@@ -58,6 +59,12 @@ class FrozenType(type):
         cls.compared = tuple(key for key in cls.kinds if cls.defaults[key].compare)
         cls.shown = tuple(key for key in cls.kinds if cls.defaults[key].repr)
         cls.made_fields = None
+        plain: tuple[str, ...] = namespace["__match_args__"]
+        cls.positional = plain
+        cls.setters = tuple([getattr(cls, key).__set__ for key in plain])
+        if plain and next(iter(kinds)) == "span" and len(plain) <= len(_QUICK):
+            span: Setter = cls.span.__set__  # type: ignore[attr-defined]
+            cls.__init__ = _QUICK[len(plain) - 1](span, *cls.setters)  # type: ignore[misc]
         return cls
 
 
@@ -66,11 +73,27 @@ class Frozen(metaclass=FrozenType):
 
     __dataclass_fields__ = _LazyFields()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Stands in for the constructor of a class until its first use."""
-        cls = type(self)
-        cls.__init__ = _constructor(cls)  # type: ignore[method-assign]
-        cls.__init__(self, *args, **kwargs)
+    def __init__(self, *args: Any, **given: Any) -> None:
+        """Fields in their order, or by name."""
+        for setter, value in zip(self.__class__.setters, args, strict=False):
+            setter(self, value)
+        self._set_others(len(args), given)
+
+    def _set_others(self, count: int, given: dict[str, Any]) -> None:
+        """Sets what does not stand among the first `count` fields: to what is given, or its
+        default. Raises TypeError when these do not fit."""
+        cls = self.__class__
+        if count > len(cls.setters):
+            raise TypeError(f"{cls.__name__}() got {count} arguments: too many")
+        for name in cls.kinds:
+            if name in cls.positional[:count]:
+                continue
+            value = given.pop(name, cls.defaults[name].default)
+            if value is MISSING:
+                raise TypeError(f"{cls.__name__}() is missing the argument {name!r}")
+            getattr(cls, name).__set__(self, value)
+        if given:
+            raise TypeError(f"{cls.__name__}() got unexpected arguments: {', '.join(given)}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -95,21 +118,58 @@ class Frozen(metaclass=FrozenType):
         return f"{self.__class__.__qualname__}({', '.join(shown)})"
 
 
-def _constructor(cls: FrozenType) -> Any:
-    """Compiles `__init__`: names and order of the fields come from the class, nothing else does."""
-    scope: dict[str, Any] = {}
-    positional, keywords, body = ["self"], ["*"], []
-    for name in cls.kinds:
-        default = cls.defaults[name]
-        written = name
-        if default.default is not MISSING:
-            scope[_DEFAULT + name] = default.default
-            written = f"{name}={_DEFAULT}{name}"
-        (keywords if default.kw_only is True else positional).append(written)
-        scope[_SETTER + name] = getattr(cls, name).__set__
-        body.append(f"    {_SETTER}{name}(self, {name})")
-    listed = [*positional, *(keywords if len(keywords) > 1 else ())]
-    exec(f"def __init__({', '.join(listed)}):\n" + "\n".join(body or ["    pass"]), scope)
-    made = scope["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
-    return made
+# Constructors of nodes with up to three fields besides their span, as the parser calls them: all
+# in order and the span by name. Everything else goes the general way.
+
+
+def _with_one(span_: Setter, first: Setter) -> Setter:
+    def __init__(self: Any, a: Any = MISSING, /, *, span: Any = MISSING, **given: Any) -> None:
+        if a is MISSING or span is MISSING or given:
+            return _generally(self, (a,), span, given)
+        first(self, a)
+        return span_(self, span)
+
+    return __init__
+
+
+def _with_two(span_: Setter, first: Setter, second: Setter) -> Setter:
+    def __init__(
+        self: Any, a: Any = MISSING, b: Any = MISSING, /, *, span: Any = MISSING, **given: Any
+    ) -> None:
+        if b is MISSING or span is MISSING or given:
+            return _generally(self, (a, b), span, given)
+        first(self, a)
+        second(self, b)
+        return span_(self, span)
+
+    return __init__
+
+
+def _with_three(span_: Setter, first: Setter, second: Setter, third: Setter) -> Setter:
+    def __init__(
+        self: Any,
+        a: Any = MISSING,
+        b: Any = MISSING,
+        c: Any = MISSING,
+        /,
+        *,
+        span: Any = MISSING,
+        **given: Any,
+    ) -> None:
+        if c is MISSING or span is MISSING or given:
+            return _generally(self, (a, b, c), span, given)
+        first(self, a)
+        second(self, b)
+        third(self, c)
+        return span_(self, span)
+
+    return __init__
+
+
+def _generally(self: Any, args: tuple[Any, ...], span: Any, given: dict[str, Any]) -> None:
+    if span is not MISSING:
+        given["span"] = span
+    Frozen.__init__(self, *[a for a in args if a is not MISSING], **given)
+
+
+_QUICK = (_with_one, _with_two, _with_three)

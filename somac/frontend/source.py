@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from .frozen import Frozen
-
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -33,7 +31,8 @@ class Source:
         return self.text[start:end].rstrip("\r\n")
 
 
-class Span(Frozen):
+@dataclass(frozen=True, slots=True)
+class Span:
     """A half-open range of characters of a source."""
 
     source: Source

@@ -19,6 +19,13 @@ def _operands(name: str, args: Args) -> tuple[list[Value], Value]:
     raise undefined_function(name)
 
 
+def items(name: str, xs: Value) -> list[Value]:
+    """What a comprehension goes over in the place of the builtin of that name."""
+    if type(xs) is list:
+        return xs
+    raise undefined_function(name)
+
+
 def _is_mapping(args: Args) -> bool:
     return len(args) >= 2 and type(args[0]) is list and is_function(args[1])
 

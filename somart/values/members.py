@@ -21,6 +21,14 @@ def field(v: Value, name: str) -> Value:
     raise type_error(f"cannot access field '{name}' on {debug(v)}")
 
 
+def entry(v: Value, name: str) -> Value:
+    """`v.name` for names that no property has: most likely an entry of a Map."""
+    try:
+        return v.get(name)
+    except AttributeError:
+        return field(v, name)
+
+
 _MAP_PROPERTIES = frozenset({"keys", "values", "length", "len", "size"})
 
 

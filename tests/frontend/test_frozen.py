@@ -25,7 +25,7 @@ def test_instances_are_frozen_and_slim() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         node.value = 2  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        del node.value  # type: ignore[misc]
+        del node.value
     assert not hasattr(node, "__dict__")
 
 
@@ -43,4 +43,6 @@ def test_constructors_refuse_what_does_not_fit() -> None:
         n.Let("x")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="unexpected"):
         n.Int(1, colour="red")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="argument"):
+        n.Int(*[1, 2])
     assert n.Use(("a",)).text is None

@@ -46,8 +46,8 @@ class Chat(Cell):
     @handler("post", "room", "user", "text")
     async def post(self, room: Value, user: Value, text: Value) -> Value:
         """on post(room: String, user: String, text: String) — app.cell:27"""
-        if not (room is not None and user is not None):
-            ops.fail(require_failed("a message needs a room and a user: constraint violated"))
+        if room is None or user is None:
+            raise require_failed("a message needs a room and a user: constraint violated")
         id_ = f"{ops.text(room)}-{self.next_id()}"
         self.online.set(user, std.now_ms())
         await self.rooms.set(room, {"name": room, "last": id_})
@@ -78,7 +78,7 @@ class Chat(Cell):
     async def _moved(self, id_: Value, step: Value) -> Value:
         """on _moved(id: String, step: Map) — app.cell:41"""
         if not await self.messages.has(id_):
-            ops.fail(require_failed("unknown message: constraint violated"))
+            raise require_failed("unknown message: constraint violated")
         self.emit("receipt", step)
         return await self.message_view(id_)
 
@@ -94,14 +94,14 @@ class Chat(Cell):
 
         async def _step(m: Value) -> Value:
             return (
-                ops.eq(ops.field(m, "room"), room)
-                and await self.get_status_async(ops.field(m, "id")) != "expired"
+                ops.eq(ops.entry(m, "room"), room)
+                and await self.get_status_async(ops.entry(m, "id")) != "expired"
             )
 
         _value_2 = std.sort_by(await std.filter_async(_value, Lambda("m", _step)), "ms")
 
         async def _step_2(m: Value) -> Value:
-            return await self.message_view(ops.field(m, "id"))
+            return await self.message_view(ops.entry(m, "id"))
 
         return await std.map_async(_value_2, Lambda("m", _step_2))
 
@@ -128,22 +128,22 @@ class Chat(Cell):
         old: list[Value] = [
             m
             for m in await self.messages.values()
-            if ops.lt(ops.field(m, "ms"), ops.sub(std.now_ms(), older_than_ms))
+            if ops.lt(ops.entry(m, "ms"), ops.sub(std.now_ms(), older_than_ms))
         ]
         for m in old:
-            if await self.get_status_async(ops.field(m, "id")) != "expired":
-                await self.transition_async(ops.field(m, "id"), "expired")
+            if await self.get_status_async(ops.entry(m, "id")) != "expired":
+                await self.transition_async(ops.entry(m, "id"), "expired")
         return len(old)
 
     async def _expire_checked(self, older_than_ms: int) -> Value:
         old: list[Value] = [
             m
             for m in await self.messages.values()
-            if ops.lt(ops.field(m, "ms"), std.now_ms() - older_than_ms)
+            if ops.lt(ops.entry(m, "ms"), std.now_ms() - older_than_ms)
         ]
         for m in old:
-            if await self.get_status_async(ops.field(m, "id")) != "expired":
-                await self.transition_async(ops.field(m, "id"), "expired")
+            if await self.get_status_async(ops.entry(m, "id")) != "expired":
+                await self.transition_async(ops.entry(m, "id"), "expired")
         return len(old)
 
     @every(60_000)

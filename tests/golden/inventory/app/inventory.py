@@ -45,7 +45,7 @@ class Inventory(Cell):
     def receive(self, item: Value, quantity: Value) -> Value:
         """on receive(item: String, quantity: Int) — app.cell:29"""
         if not ops.gt(quantity, 0):
-            ops.fail(require_failed("receive at least one: constraint violated"))
+            raise require_failed("receive at least one: constraint violated")
         self.stock.set(
             item, ops.add(_value if (_value := self.stock.get(item)) is not None else 0, quantity)
         )
@@ -55,7 +55,7 @@ class Inventory(Cell):
     def reserve(self, order: Value, item: Value, quantity: Value) -> Value:
         """on reserve(order: String, item: String, quantity: Int) — app.cell:36"""
         if not ops.gt(quantity, 0):
-            ops.fail(require_failed("reserve at least one: constraint violated"))
+            raise require_failed("reserve at least one: constraint violated")
         self.transition(order, "reserved")
         self.orders.set(order, {"order": order, "item": item, "quantity": quantity})
         self.stock.set(
@@ -75,8 +75,8 @@ class Inventory(Cell):
         self.transition(order, "released")
         reserved = self.orders.get(order)
         self.stock.set(
-            ops.field(reserved, "item"),
-            ops.add(self.stock.get(ops.field(reserved, "item")), ops.field(reserved, "quantity")),
+            ops.entry(reserved, "item"),
+            ops.add(self.stock.get(ops.entry(reserved, "item")), ops.entry(reserved, "quantity")),
         )
         return self.order_of(order)
 

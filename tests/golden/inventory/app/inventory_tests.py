@@ -20,7 +20,7 @@ class InventoryTests(Cell):
 
     @test_assert("... == 10", op="==")
     def _assert_1(self) -> tuple[Value, Value]:
-        return self.app.Inventory.receive("tea", 10).get("stock"), 10
+        return self.app.Inventory.receive("tea", 10)["stock"], 10
 
     @test_assert('... == "reserved"', op="==")
     def _assert_2(self) -> tuple[Value, Value]:
@@ -28,7 +28,7 @@ class InventoryTests(Cell):
 
     @test_assert("... == 6", op="==")
     def _assert_3(self) -> tuple[Value, Value]:
-        return self.app.Inventory.stock_of("tea").get("stock"), 6
+        return self.app.Inventory.stock_of("tea")["stock"], 6
 
     @test_assert("... != ?", op="!=")
     def _assert_4(self) -> tuple[Value, Value]:
@@ -50,7 +50,7 @@ class InventoryTests(Cell):
 
     @test_assert("... == 6", op="==")
     def _assert_7(self) -> tuple[Value, Value]:
-        return self.app.Inventory.stock_of("tea").get("stock"), 6
+        return self.app.Inventory.stock_of("tea")["stock"], 6
 
     @test_assert('... == "shipped"', op="==")
     def _assert_8(self) -> tuple[Value, Value]:

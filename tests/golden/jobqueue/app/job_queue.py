@@ -56,19 +56,19 @@ class JobQueue(Cell):
     async def submit(self, data: Value) -> Value:
         """on submit(data: Map) — app.cell:31"""
         id_ = ops.text(
-            _value if (_value := ops.field(data, "id")) is not None else f"J{self.next_id()}"
+            _value if (_value := ops.entry(data, "id")) is not None else f"J{self.next_id()}"
         )
         if await self.jobs.has(id_):
             return std.response(409, {"error": f"job {id_} exists already"})
         expires = ops.add(
             std.now_ms(),
-            _value_2 if (_value_2 := ops.field(data, "ttl_ms")) is not None else 3600000,
+            _value_2 if (_value_2 := ops.entry(data, "ttl_ms")) is not None else 3600000,
         )
         await self.jobs.set(
             id_,
             {
                 "id": id_,
-                "task": _value_3 if (_value_3 := ops.field(data, "task")) is not None else "none",
+                "task": _value_3 if (_value_3 := ops.entry(data, "task")) is not None else "none",
                 "attempts": 0,
                 "expires_ms": expires,
             },
@@ -83,39 +83,39 @@ class JobQueue(Cell):
             return await self._claim_checked(worker)
         self.workers.set(worker, std.now_ms())
         for entry in await self.jobs.values():
-            if await self.get_status_async(ops.field(entry, "id")) == "queued":
-                await self.transition_async(ops.field(entry, "id"), "claimed")
-                await self.transition_async(ops.field(entry, "id"), "running")
+            if await self.get_status_async(ops.entry(entry, "id")) == "queued":
+                await self.transition_async(ops.entry(entry, "id"), "claimed")
+                await self.transition_async(ops.entry(entry, "id"), "running")
                 await self.jobs.set(
-                    ops.field(entry, "id"),
+                    ops.entry(entry, "id"),
                     std.with_(
                         entry,
                         "worker",
                         worker,
                         "attempts",
-                        ops.add(ops.field(entry, "attempts"), 1),
+                        ops.add(ops.entry(entry, "attempts"), 1),
                     ),
                 )
-                return await self.job(ops.field(entry, "id"))
+                return await self.job(ops.entry(entry, "id"))
         return {"id": None, "status": "idle"}
 
     async def _claim_checked(self, worker: str) -> Value:
         self.workers.set(worker, std.now_ms())
         for entry in await self.jobs.values():
-            if await self.get_status_async(ops.field(entry, "id")) == "queued":
-                await self.transition_async(ops.field(entry, "id"), "claimed")
-                await self.transition_async(ops.field(entry, "id"), "running")
+            if await self.get_status_async(ops.entry(entry, "id")) == "queued":
+                await self.transition_async(ops.entry(entry, "id"), "claimed")
+                await self.transition_async(ops.entry(entry, "id"), "running")
                 await self.jobs.set(
-                    ops.field(entry, "id"),
+                    ops.entry(entry, "id"),
                     std.with_(
                         entry,
                         "worker",
                         worker,
                         "attempts",
-                        ops.add(ops.field(entry, "attempts"), 1),
+                        ops.add(ops.entry(entry, "attempts"), 1),
                     ),
                 )
-                return await self.job(ops.field(entry, "id"))
+                return await self.job(ops.entry(entry, "id"))
         return {"id": None, "status": "idle"}
 
     @handler("complete", "id", "result")
@@ -125,10 +125,10 @@ class JobQueue(Cell):
         return await self._note(id_, "result", result)
 
     @handler("fail", "id", "reason")
-    async def fail(self, id_: Value, reason: Value) -> Value:
+    async def fail_(self, id_: Value, reason: Value) -> Value:
         """on fail(id: String, reason: String) — app.cell:60"""
         await self.transition_async(id_, "failed")
-        if ops.lt(ops.field(await self.jobs.get(id_), "attempts"), 3):
+        if ops.lt(ops.entry(await self.jobs.get(id_), "attempts"), 3):
             await self.transition_async(id_, "queued")
         return await self._note(id_, "reason", reason)
 
@@ -163,12 +163,12 @@ class JobQueue(Cell):
     async def sweep(self) -> Value:
         """on sweep() — app.cell:80"""
         overdue: list[Value] = [
-            j for j in await self.jobs.values() if ops.le(ops.field(j, "expires_ms"), std.now_ms())
+            j for j in await self.jobs.values() if ops.le(ops.entry(j, "expires_ms"), std.now_ms())
         ]
         for j in overdue:
-            status = await self.get_status_async(ops.field(j, "id"))
+            status = await self.get_status_async(ops.entry(j, "id"))
             if status != "completed" and status != "cancelled" and status != "expired":
-                await self.transition_async(ops.field(j, "id"), "expired")
+                await self.transition_async(ops.entry(j, "id"), "expired")
                 self._tally("expired")
         return _value if (_value := self.metrics.get("expired")) is not None else 0
 
@@ -176,7 +176,7 @@ class JobQueue(Cell):
     async def _note(self, id_: Value, key: Value, value: Value) -> Value:
         """on _note(id: String, key: String, value: String) — app.cell:92"""
         if not await self.jobs.has(id_):
-            ops.fail(require_failed("unknown job: constraint violated"))
+            raise require_failed("unknown job: constraint violated")
         await self.jobs.set(id_, std.with_(await self.jobs.get(id_), key, value))
         self.emit("job_changed", id_, await self.get_status_async(id_))
         return await self.job(id_)

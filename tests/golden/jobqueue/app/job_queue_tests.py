@@ -38,7 +38,7 @@ class JobQueueTests(Cell):
 
     @test_assert('... == "queued"', op="==")
     async def _assert_5(self) -> tuple[Value, Value]:
-        return (await self.app.JobQueue.fail("J1", "disk full")).get("status"), "queued"
+        return (await self.app.JobQueue.fail_("J1", "disk full")).get("status"), "queued"
 
     @test_assert("... == 2", op="==")
     async def _assert_6(self) -> tuple[Value, Value]:
@@ -74,4 +74,4 @@ class JobQueueTests(Cell):
 
     @test_assert("... == 2", op="==")
     async def _assert_12(self) -> tuple[Value, Value]:
-        return (await self.app.JobQueue.stats()).get("jobs"), 2
+        return (await self.app.JobQueue.stats())["jobs"], 2

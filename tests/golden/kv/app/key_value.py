@@ -39,7 +39,7 @@ class KeyValue(Cell):
         if method == "GET":
             return self.read(key)
         elif method == "PUT" or method == "POST":
-            return self.write(key, body, ops.field(query, "version"))
+            return self.write(key, body, ops.entry(query, "version"))
         elif method == "DELETE":
             return self.erase(key)
         else:
@@ -61,18 +61,18 @@ class KeyValue(Cell):
     def write(self, key: Value, value: Value, expected: Value) -> Value:
         """on write(key: String, value: Map, expected: String) — app.cell:33"""
         current = _value if (_value := self.entries.get(key)) is not None else {"version": 0}
-        if expected is not None and ops.ne(std.to_int(expected), ops.field(current, "version")):
+        if expected is not None and ops.ne(std.to_int(expected), ops.entry(current, "version")):
             return std.response(
                 409,
                 {
-                    "error": f"version is {ops.text(ops.field(current, 'version'))}",
+                    "error": f"version is {ops.text(ops.entry(current, 'version'))}",
                     "entry": current,
                 },
             )
         entry: dict[str, Value] = {
             "key": key,
             "value": value,
-            "version": ops.add(ops.field(current, "version"), 1),
+            "version": ops.add(ops.entry(current, "version"), 1),
         }
         self.entries.set(key, entry)
         return entry

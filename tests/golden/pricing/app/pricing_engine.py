@@ -60,24 +60,24 @@ class PricingEngine(Cell):
     @handler("book_trade", "data")
     async def book_trade(self, data: Value) -> Value:
         """on book_trade(data: Map) — app.cell:52"""
-        if not ops.field(data, "id") is not None:
-            ops.fail(require_failed("a trade needs an id: constraint violated"))
-        if not ops.field(data, "symbol") is not None:
-            ops.fail(require_failed("a trade needs a symbol: constraint violated"))
-        if await self.trades.has(ops.field(data, "id")):
+        if ops.entry(data, "id") is None:
+            raise require_failed("a trade needs an id: constraint violated")
+        if ops.entry(data, "symbol") is None:
+            raise require_failed("a trade needs a symbol: constraint violated")
+        if await self.trades.has(ops.entry(data, "id")):
             return std.response(
-                409, {"error": f"trade {ops.text(ops.field(data, 'id'))} is booked already"}
+                409, {"error": f"trade {ops.text(ops.entry(data, 'id'))} is booked already"}
             )
         booked: dict[str, Value] = {
-            "id": ops.field(data, "id"),
-            "symbol": ops.field(data, "symbol"),
-            "quantity": _value if (_value := ops.field(data, "quantity")) is not None else 0,
-            "price": _value_2 if (_value_2 := ops.field(data, "price")) is not None else 0.0,
+            "id": ops.entry(data, "id"),
+            "symbol": ops.entry(data, "symbol"),
+            "quantity": _value if (_value := ops.entry(data, "quantity")) is not None else 0,
+            "price": _value_2 if (_value_2 := ops.entry(data, "price")) is not None else 0.0,
             "booked_ms": std.now_ms(),
         }
-        await self.trades.set(ops.field(data, "id"), booked)
+        await self.trades.set(ops.entry(data, "id"), booked)
         self._tally("booked")
-        return await self.trade(ops.field(data, "id"))
+        return await self.trade(ops.entry(data, "id"))
 
     @handler("quote", "symbol", "price")
     def quote(self, symbol: Value, price: Value) -> Value:
@@ -120,9 +120,9 @@ class PricingEngine(Cell):
     async def _move(self, id_: Value, step: Value) -> Value:
         """on _move(id: String, step: Map) — app.cell:79"""
         if not await self.trades.has(id_):
-            ops.fail(require_failed("unknown trade: constraint violated"))
-        self._tally(ops.field(step, "to"))
-        self.emit("trade_moved", id_, ops.field(step, "from"), ops.field(step, "to"))
+            raise require_failed("unknown trade: constraint violated")
+        self._tally(ops.entry(step, "to"))
+        self.emit("trade_moved", id_, ops.entry(step, "from"), ops.entry(step, "to"))
         return await self.trade(id_)
 
     @handler("trade", "id")
@@ -133,17 +133,17 @@ class PricingEngine(Cell):
             return std.response(404, {"error": f"unknown trade {ops.text(id_)}"})
         mark = (
             _value
-            if (_value := self.price_cache.get(ops.field(found, "symbol"))) is not None
-            else ops.field(found, "price")
+            if (_value := self.price_cache.get(ops.entry(found, "symbol"))) is not None
+            else ops.entry(found, "price")
         )
         return std.with_(
             std.with_(
                 std.with_(found, "status", await self.get_status_async(id_)),
                 "value",
-                ops.mul(ops.field(found, "quantity"), mark),
+                ops.mul(ops.entry(found, "quantity"), mark),
             ),
             "profit",
-            ops.mul(ops.field(found, "quantity"), ops.sub(mark, ops.field(found, "price"))),
+            ops.mul(ops.entry(found, "quantity"), ops.sub(mark, ops.entry(found, "price"))),
         )
 
     @handler("blotter")
@@ -177,20 +177,19 @@ class PricingEngine(Cell):
         open_: list[Value] = [
             t
             for t in await self.blotter()
-            if ops.eq(ops.field(t, "status"), "pending")
-            or ops.eq(ops.field(t, "status"), "confirmed")
+            if ops.eq(t.get("status"), "pending") or ops.eq(t.get("status"), "confirmed")
         ]
         for group in ops.iterate(std.group_by(open_, "symbol")):
-            quantity = std.sum_by(ops.field(group, "value"), "quantity")
+            quantity = std.sum_by(ops.entry(group, "value"), "quantity")
             mark = (
                 _value
-                if (_value := self.price_cache.get(ops.field(group, "key"))) is not None
-                else ops.field(std.nth(ops.field(group, "value"), 0), "price")
+                if (_value := self.price_cache.get(ops.entry(group, "key"))) is not None
+                else ops.entry(std.nth(ops.entry(group, "value"), 0), "price")
             )
             await self.greeks.set(
-                ops.field(group, "key"),
+                ops.entry(group, "key"),
                 {
-                    "symbol": ops.field(group, "key"),
+                    "symbol": ops.entry(group, "key"),
                     "delta": quantity,
                     "exposure": ops.mul(quantity, mark),
                 },
@@ -203,11 +202,11 @@ class PricingEngine(Cell):
         frozen = 0
         for t in await self.blotter():
             if (
-                ops.ne(ops.field(t, "status"), "settled")
-                and ops.ne(ops.field(t, "status"), "cancelled")
-                and ops.ne(ops.field(t, "status"), "eod_frozen")
+                ops.ne(t.get("status"), "settled")
+                and ops.ne(t.get("status"), "cancelled")
+                and ops.ne(t.get("status"), "eod_frozen")
             ):
-                await self.transition_async(ops.field(t, "id"), "eod_frozen")
+                await self.transition_async(t.get("id"), "eod_frozen")
                 frozen += 1
         return {"frozen": frozen}
 

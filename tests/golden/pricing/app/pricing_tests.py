@@ -38,7 +38,7 @@ class PricingTests(Cell):
 
     @test_assert("... == 42.5", op="==")
     def _assert_4(self) -> tuple[Value, Value]:
-        return self.app.PricingEngine.quote("ACME", 42.5).get("price"), 42.5
+        return self.app.PricingEngine.quote("ACME", 42.5)["price"], 42.5
 
     @test_assert("... == 250", op="==")
     async def _assert_5(self) -> tuple[Value, Value]:
@@ -98,4 +98,4 @@ class PricingTests(Cell):
 
     @test_assert("... == 0", op="==")
     async def _assert_16(self) -> tuple[Value, Value]:
-        return (await self.app.PricingEngine.freeze()).get("frozen"), 0
+        return (await self.app.PricingEngine.freeze())["frozen"], 0
