@@ -45,3 +45,11 @@ def test_all_programs_of_the_repository_survive_printing() -> None:
         module = parse(Source(str(path), path.read_text(encoding="utf-8", errors="replace"))).module
         if module is not None:
             assert module_of(print_module(module)) == module, path
+
+
+def test_what_is_closed_may_continue_the_statement_before() -> None:
+    block = n.Block(
+        (n.Return(n.Name("a")), n.ExprStmt(n.Bool(False)), n.ExprStmt(n.Pipe(n.Int(1), n.Unit())))
+    )
+    expr = n.IfExpr(n.Int(0), n.Block(()), block)
+    assert expr_of(expr_text(expr)) == expr

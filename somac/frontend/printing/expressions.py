@@ -221,7 +221,7 @@ class ExpressionPrinter:
     def statements(self, statements: tuple[n.Stmt, ...]) -> list[str]:
         """The statements' texts; where one would continue the one before, that is closed."""
         texts = [self.stmt(s) for s in statements]
-        for i in range(len(texts) - 1):
+        for i in reversed(range(len(texts) - 1)):  # what is closed begins with a parenthesis
             if texts[i + 1].startswith("(") and _NAME_END.search(texts[i]):
                 texts[i] = self.stmt(statements[i], closed=True)
         return texts
