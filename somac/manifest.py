@@ -363,6 +363,14 @@ class _Reader:
         """Where a key stands. tomllib keeps no positions, so this looks at the text."""
         head = re.search(rf"^[ \t]*\[{re.escape(section)}\]", self.source.text, re.M)
         start = head.end() if head else 0
+        if head is None and key is not None and "." in section:  # a table inside a line
+            above, _, last = section.rpartition(".")
+            start = self._span(above, last).end
+            inline = re.compile(rf"(?<![\w\"'-])({re.escape(key)})\s*=").search(
+                self.source.text, start
+            )
+            if inline:
+                return Span(self.source, *inline.span(1))
         if key is not None:
             pattern = rf"^[ \t]*(?:\[[^\]\n]*)?({re.escape(key)})\b"
             found = re.compile(pattern, re.M).search(self.source.text, start)

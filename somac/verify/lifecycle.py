@@ -22,8 +22,9 @@ class Lifecycle:
     """A machine, its states in order of first mention, and its edges: those of declared arrows
     first, then those that each `* -> X` stands for (from every state but X).
 
-    `final` names the states in which an entity may rest; without it, those are the sinks. Guards
-    never restrict the graph: what they forbid today they may allow tomorrow.
+    A target of `*` that other edges leave has a loop in the graph, too; a sink needs none, since an
+    entity rests there anyway. `final` names the states in which an entity may rest; without it,
+    those are the sinks. Guards never restrict the graph: what they forbid today they may allow tomorrow.
     """
 
     def __init__(self, machine: n.Machine, final: Sequence[str] | None = None) -> None:
@@ -38,6 +39,9 @@ class Lifecycle:
         successors: list[list[int]] = [[] for _ in self.names]
         for edge in self.edges:
             successors[edge.source].append(edge.target)
+        for name in self.wildcard_targets:  # `* -> x` also leads from x to x, for ever if one likes
+            if successors[index[name]]:
+                successors[index[name]].append(index[name])
         rests = [index[name] for name in final or () if name in index]
         self.graph = Kripke(self.names, successors, index[machine.initial], rests)
 

@@ -27,7 +27,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_examples_are_there() -> None:
-    assert EXAMPLES == ["chat", "inventory", "jobqueue", "kv", "pricing"]
+    assert EXAMPLES == ["chat", "inventory", "jobqueue", "kv", "pricing", "pricing-paper"]
 
 
 @pytest.mark.parametrize(("name", "lines"), LINES_MAX.items())
