@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from . import limits
 from .errors import SomaError
 from .spec import TimerInfo
+from .tracing import locate
 
 if TYPE_CHECKING:
     from .app import App
@@ -102,6 +103,9 @@ async def run_tick(app: App, timer: Timer, log: Log) -> None:
             log(f"[scheduler:{name}] tick error: {error}")
         else:
             log(f"[after:{name}] error: {error}")
+        place = locate(error, app.spec.source_map)
+        if place is not None:
+            log(f"  at {place.file}:{place.line}:{place.column}: {place.text.strip()}")
 
 
 async def _sweep(app: App) -> None:

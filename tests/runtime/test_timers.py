@@ -9,6 +9,7 @@ import trio.testing
 from gauge_program import Gauge
 
 from somart import App, TimerInfo
+from somart.engines.standalone import StandaloneEngine
 from somart.timers import Schedule, Timer, run_timers
 
 Start = Callable[..., App]
@@ -52,3 +53,26 @@ def test_ticks_run_as_transactions_and_errors_are_logged(start: Start) -> None:
 
 def test_timers_are_declared_in_source_order() -> None:
     assert [timer.milliseconds for timer in Gauge.soma_timers] == [1_000, 700, 1_500]
+
+
+def test_a_failed_tick_is_told_with_its_place() -> None:
+    from somac.codegen import generate, load_in_memory
+    from somac.frontend.load import load_text
+    from somac.manifest import Manifest
+
+    loaded = load_text("cell A {\n    every 1s {\n        1 / 0\n    }\n    on f() { 1 }\n}\n")
+    assert loaded.program is not None
+    spec = load_in_memory(generate(loaded.program, Manifest(), runtime="somart"))
+    app = App(spec, StandaloneEngine())
+    log: list[str] = []
+
+    async def main() -> None:
+        with trio.move_on_after(1.5):
+            await run_timers(app, log.append)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert log[1:] == [
+        "[scheduler] error: division by zero",
+        "[scheduler:A] tick error: division by zero",
+        "  at app.cell:3:9: 1 / 0",
+    ]
