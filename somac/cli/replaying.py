@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -140,9 +140,8 @@ def _again(app: App, number: int, call: Recorded) -> bool:
     from somart.tape import Tape
 
     tape = Tape(call.nondet)
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        with redirect_stdout(nowhere), tape.running():
-            found = _result(app, call)
+    with _muted(), tape.running():
+        found = _result(app, call)
     title = f"#{number} {call.cell}.{call.handler}({_shown(call.args)})"
     if found == call.result:
         say(f"{title} ok")
@@ -154,6 +153,12 @@ def _again(app: App, number: int, call: Recorded) -> bool:
         say(f"  from outside: {' '.join(outside)}")
     sys.stdout.flush()
     return False
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def _result(app: App, call: Recorded) -> str:
