@@ -48,7 +48,8 @@ class Access(Operators):
         var = self.routine.scopes.var(node)
         if var is not None:
             once = var.writes <= 1 and var.origin != "assigned"
-            return Ex(var.py, self.kinds.variable(var) or k.ANY, constant=once, pure=once)
+            kind, bound = self.kinds.variable(var) or k.ANY, var.origin in ("param", "lambda")
+            return Ex(var.py, kind, constant=once, pure=once or bound)
         if self.routine.bare:
             found = self.routines.find_slot(self.routine.cell, node.name)
             if found is not None:

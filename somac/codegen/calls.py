@@ -226,6 +226,8 @@ class Calls(Access):
         if lines or "await " in value.text:
             return self._mapped(name, source, body)
         over = source.at(1)
+        if over == "[]":  # mypy would ask for the type of its items
+            over = f"list[{self.use('Value')}]()"
         if not proven:
             over = f"{self.use('std')}.items({string(name)}, {source.text})"
         param = self.routine.scopes.variables[id(body)].py
@@ -238,6 +240,8 @@ class Calls(Access):
         if before is not None and before[0] == param:
             loop = before[1]  # its condition has no effect: no list in between
         if name == "map":
+            if value.text == param and before is None:
+                return Ex(f"list({over})", kind if kind == k.LIST else k.LIST)
             return Ex(f"[{value.text} {loop}]", list_of(value.kind))
         condition = self.truth(value)
         if name == "filter":

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from ..std.higher_order import filter_ as filter
 from ..std.higher_order import map_ as map
-from ..std.higher_order import reduce
-from ..std.higher_order import reduce as fold
 from .arguments import as_floats, as_ints, as_list, as_text
 from .bits import (
     band,
@@ -76,6 +74,8 @@ from .numeric import min_ as min
 from .numeric import pow_ as pow
 from .numeric import range_ as range
 from .numeric import round_ as round
+from .reduction import reduce
+from .reduction import reduce as fold
 from .texts import len_ as len
 from .texts import (
     read_file,
