@@ -14,6 +14,7 @@ from pathlib import Path
 
 import apsw
 import trio
+from figures import Figure, print_table
 
 from somart import App, Cell, ProgramSpec, Prop, SlotDecl, StandaloneEngine, Value, handler
 
@@ -114,28 +115,25 @@ def measure(folder: Path) -> dict[str, list[float]]:
     return found
 
 
-def main() -> None:
+def figures() -> list[Figure]:
+    """What is promised of storage, with the absolute rates of this machine as detail."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
         rounds = measure(Path(folder))
     mid = {name: statistics.median(values) for name, values in rounds.items()}
 
-    def ratio(over: str, under: str) -> float:
-        return statistics.median(a / b for a, b in zip(rounds[over], rounds[under], strict=True))
+    def ratio(name: str, over: str, under: str, goal: float) -> Figure:
+        value = statistics.median(a / b for a, b in zip(rounds[over], rounds[under], strict=True))
+        detail = f"{mid[over]:.0f} against {mid[under]:.0f} per second"
+        return Figure(name, value, goal, at_most=False, detail=detail)
 
-    rows = [
-        ("ephemeral get, us", f"{mid['get']:.2f}", "<= 2"),
-        ("ephemeral set, us", f"{mid['set']:.2f}", "<= 2"),
-        ("bare apsw commits/s", f"{mid['bare']:.0f}", ""),
-        ("durable set, App.call /s", f"{mid['call']:.0f}", ""),
-        ("  over bare apsw", f"{ratio('call', 'bare'):.2f}x", ">= 0.5x"),
-        ("durable set, 1 task /s", f"{mid['invoke1']:.0f}", ""),
-        ("  over bare apsw", f"{ratio('invoke1', 'bare'):.2f}x", ">= 0.5x"),
-        (f"durable set, {TASKS} tasks /s", f"{mid['invoke32']:.0f}", ""),
-        ("  over 1 task", f"{ratio('invoke32', 'invoke1'):.2f}x", ">= 5x"),
+    return [
+        Figure("[ephemeral, local] get", mid["get"], 2, unit="us"),
+        Figure("[ephemeral, local] set", mid["set"], 2, unit="us"),
+        ratio("durable set over bare apsw, App.call", "call", "bare", 0.5),
+        ratio("durable set over bare apsw, one task", "invoke1", "bare", 0.5),
+        ratio(f"group commit: {TASKS} tasks over one", "invoke32", "invoke1", 5),
     ]
-    for name, value, goal in rows:
-        print(f"{name:<28} {value:>10}   {goal}")
 
 
 if __name__ == "__main__":
-    main()
+    print_table(figures())

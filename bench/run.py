@@ -1,44 +1,39 @@
-"""Measures what the issue promises and prints ratios; run it with `make bench`.
+"""Measures what the project promises and prints one table; run it with `make bench`.
 
-Each pair is measured in alternating rounds on the same machine, and the medians are compared:
-ratios travel between machines, absolute numbers do not.
+Each pair is measured in alternating rounds on the same machine, and medians are compared: ratios
+travel between machines, absolute numbers do not. docs/benchmarks.md says what each figure means.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from figures import Figure, cpu_milliseconds, median_of, print_table
+
 HERE = Path(__file__).resolve().parent
+PRICING = str(HERE.parent / "examples" / "pricing" / "app.cell")
 ROUNDS = 7
+RECORDS = 100_000
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return (time.perf_counter() - started) * 1000
-
-
-def row(name: str, ours: float, theirs: float, goal: str) -> None:
-    print(f"{name:<34}{ours:>10.2f}{theirs:>12.2f}{ours / theirs:>8.2f}  {goal}")
-
-
-def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], goal: str) -> None:
-    """Checks that both sides give the same, then prints their medians and the ratio."""
+def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any]) -> Figure:
+    """Checks that both sides give the same, then compares their medians."""
     if (got := ours()) != (wanted := theirs()):
         raise SystemExit(f"{name}: {got!r} is not {wanted!r}")
-    pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in range(ROUNDS)]
-    row(name, *(statistics.median(side) for side in zip(*pairs, strict=True)), goal)
+    pairs = [(cpu_milliseconds(ours), cpu_milliseconds(theirs)) for _ in range(ROUNDS)]
+    own, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return Figure(name, own / other, 1.2, detail=f"{own:.1f} against {other:.1f} ms")
 
 
 # --- the same logic by hand ----------------------------------------------------------------------
@@ -70,10 +65,16 @@ def select_rows(rows: list[dict[str, int]]) -> int:
     return len([row["amount"] * 2 for row in rows if row["amount"] > 40])
 
 
-# --- the table -----------------------------------------------------------------------------------
+def summary(n: int) -> list[int]:
+    rows = [{"id": i, "amount": i % 97} for i in range(n)]
+    large = [row["amount"] * 2 for row in rows if row["amount"] > 40]
+    return [len(large), sum(1 for row in rows if row["amount"] < 9)]
 
 
-def pure_code() -> None:
+# --- the figures ---------------------------------------------------------------------------------
+
+
+def pure_code() -> list[Figure]:
     """Generated code against hand-written Python, called as one cell's handler calls another."""
     from somac.cli.pipeline import compile_in_memory, read_runnable
     from somart.app import App
@@ -84,76 +85,72 @@ def pure_code() -> None:
     spec = compile_in_memory(unit)
     app = (spec.app_class or App)(spec)
     pure: Any = app.Pure
-    rows = records(100_000)
-    compare("fib(24)", lambda: pure.fib(24), lambda: fib(24), "<= 1.2")
-    compare(
-        "while loop, 1e6 steps", lambda: pure.loop(1_000_000), lambda: loop(1_000_000), "<= 1.2"
-    )
-    compare("build 1e5 records", lambda: pure.records(100_000), lambda: records(100_000), "<= 1.2")
-    compare(
-        "filter+map, 1e5 records",
-        lambda: pure.select_rows(rows),
-        lambda: select_rows(rows),
-        "<= 1.2",
-    )
+    rows = records(RECORDS)
+    steps = 1_000_000
+    return [
+        compare("fib(24)", lambda: pure.fib(24), lambda: fib(24)),
+        compare("while loop, 1e6 steps", lambda: pure.loop(steps), lambda: loop(steps)),
+        compare("build 1e5 records", lambda: pure.records(RECORDS), lambda: records(RECORDS)),
+        compare(
+            "map, filter, count over 1e5 own records",
+            lambda: pure.summary(RECORDS),
+            lambda: summary(RECORDS),
+        ),
+        compare(
+            "map, filter over 1e5 records from outside",
+            lambda: pure.select_rows(rows),
+            lambda: select_rows(rows),
+        ),
+    ]
 
 
-def compile_times() -> None:
+def compile_times() -> list[Figure]:
     """How long the compiler takes for the pricing example."""
     from somac.cli.checking import check_outcome, check_program
 
-    source = str(HERE.parent / "examples" / "pricing" / "app.cell")
-    check_outcome(source, False)  # imports and the grammar
-    warm = statistics.median(
-        milliseconds(lambda: check_outcome(source, False)) for _ in range(ROUNDS)
-    )
-    against("check pricing, in process", warm, 60)
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+    check_outcome(PRICING, False)  # imports and the grammar
+    warm = median_of(lambda: check_outcome(PRICING, False), ROUNDS)
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
         os.environ["SOMA_CACHE_DIR"] = folder
-        check_program(source)
-        again = statistics.median(
-            milliseconds(lambda: check_program(source)) for _ in range(ROUNDS)
-        )
-    against("check pricing, nothing changed", again, 10)
+        check_program(PRICING)
+        again = median_of(lambda: check_program(PRICING), ROUNDS)
     os.environ["SOMA_CACHE_DIR"] = os.devnull  # a folder that cannot be: every check is a new one
-    command = [sys.executable, "-m", "somac", "check", source]
-    cold = statistics.median(
-        milliseconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-        for _ in range(ROUNDS)
-    )
-    against("check pricing, from the shell", cold, 180)
-    build = statistics.median(milliseconds(lambda: build_in(source)) for _ in range(3))
-    against("build pricing, from the shell", build, 1000)
+    cold = statistics.median(shell_milliseconds("check", PRICING) for _ in range(ROUNDS))
+    build = statistics.median(build_milliseconds() for _ in range(3))
+    return [
+        Figure("check pricing, in process", warm, 60, unit="ms"),
+        Figure("check pricing, nothing changed", again, 10, unit="ms"),
+        Figure("check pricing, from the shell, CPU", cold, 180, unit="ms"),
+        Figure("build pricing, from the shell, CPU", build, 1000, unit="ms"),
+    ]
 
 
-def build_in(source: str) -> None:
+def build_milliseconds() -> float:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "somac", "build", source, "-o", f"{folder}/dist"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return shell_milliseconds("build", PRICING, "-o", f"{folder}/dist")
 
 
-def against(name: str, measured: float, goal: float) -> None:
-    print(f"{name:<34}{measured:>10.1f}{goal:>12.0f}{measured / goal:>8.2f}  <= 1")
-
-
-def others(names: list[str]) -> None:
-    """The benchmarks that are programs of their own."""
-    for name in names:
-        if (HERE / name).exists():
-            print(f"\n{name}", flush=True)
-            subprocess.run([sys.executable, str(HERE / name)], check=False)
+def shell_milliseconds(*arguments: str) -> float:
+    """User and system time of `soma` as a process of its own."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "somac", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds * 1000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out storage and HTTP")
     quick = parser.parse_args().quick
-    print(f"{'':<34}{'ours':>10}{'by hand':>12}{'ratio':>8}  goal")
-    pure_code()
-    print(f"\n{'':<34}{'ours (ms)':>10}{'goal (ms)':>12}{'ratio':>8}  goal")
-    compile_times()
+    figures = [*pure_code(), *compile_times()]
     if not quick:
-        others(["memory.py", "serving.py"])
+        import memory
+        import serving
+
+        figures += [*memory.figures(), *serving.figures()]
+    print_table(figures)
 
 
 if __name__ == "__main__":

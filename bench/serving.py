@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from figures import Figure, print_table
+
 PEERS = Path(__file__).parent / "peers"
 CLIENTS = 32
 START_SECONDS = 20.0
@@ -105,12 +107,7 @@ def table(title: str, servers: list[Server]) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def ratio(text: str, value: float, goal: float) -> None:
-    verdict = "ok" if value >= goal else "MISSED"
-    sys.stdout.write(f"  {text}: {value:.2f} (goal {goal}) {verdict}\n")
-
-
-def bench_json(rounds: int, seconds: float, data: str) -> None:
+def bench_json(rounds: int, seconds: float, data: str) -> list[Figure]:
     """JSON POST to a trivial handler."""
     with ExitStack() as stack:
         options = ("-p", "PORT", "--data", data, "--quiet")
@@ -124,11 +121,13 @@ def bench_json(rounds: int, seconds: float, data: str) -> None:
         interleave(servers, rounds, seconds, "add")
     table(f"JSON POST, {CLIENTS} keep-alive clients", servers)
     own, starlette, fastapi = (statistics.median(server.per_cpu) for server in servers)
-    ratio("requests per CPU-second against uvicorn[httptools] + Starlette", own / starlette, 1.5)
-    ratio("requests per CPU-second against uvicorn[httptools] + FastAPI", own / fastapi, 3.0)
+    return [
+        over("JSON POST per CPU-second over Starlette", own, starlette, 1.5),
+        over("JSON POST per CPU-second over FastAPI", own, fastapi, 3.0),
+    ]
 
 
-def bench_put(rounds: int, seconds: float, data: str) -> None:
+def bench_put(rounds: int, seconds: float, data: str) -> list[Figure]:
     """Durable puts: group commit against one commit per request, the same server otherwise."""
     with ExitStack() as stack:
         servers = [
@@ -142,17 +141,19 @@ def bench_put(rounds: int, seconds: float, data: str) -> None:
         interleave(servers, rounds, seconds, "put")
     table(f"durable put, {CLIENTS} keep-alive clients", servers)
     grouped, ungrouped = (statistics.median(server.per_second) for server in servers)
-    ratio("puts per second against one commit per request", grouped / ungrouped, 5.0)
+    return [over("durable put over HTTP, grouped over single", grouped, ungrouped, 5.0)]
 
 
-def main() -> None:
+def over(name: str, ours: float, theirs: float, goal: float) -> Figure:
+    detail = f"{ours:.0f} against {theirs:.0f}"
+    return Figure(name, ours / theirs, goal, at_most=False, detail=detail)
+
+
+def figures(rounds: int = 5, seconds: float = 2.0) -> list[Figure]:
     """Both measurements."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
-    with tempfile.TemporaryDirectory() as data:
-        bench_json(rounds, seconds, f"{data}/json")
-        bench_put(rounds, seconds, data)
+    with tempfile.TemporaryDirectory(dir=".") as data:
+        return [*bench_json(rounds, seconds, f"{data}/json"), *bench_put(rounds, seconds, data)]
 
 
 if __name__ == "__main__":
-    main()
+    print_table(figures(*map(int, sys.argv[1:2]), *map(float, sys.argv[2:3])))

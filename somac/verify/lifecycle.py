@@ -24,7 +24,8 @@ class Lifecycle:
 
     A target of `*` that other edges leave has a loop in the graph, too; a sink needs none, since an
     entity rests there anyway. `final` names the states in which an entity may rest; without it,
-    those are the sinks. Guards never restrict the graph: what they forbid today they may allow tomorrow.
+    those are the sinks. Guards never restrict the graph: what they forbid today they may allow
+    tomorrow.
     """
 
     def __init__(self, machine: n.Machine, final: Sequence[str] | None = None) -> None:

@@ -1,0 +1,125 @@
+"""How long proofs take: machines as programs have them, and chains far beyond that.
+
+Run it alone or with `make bench`. pyModelChecking, if it is installed, decides the same formula on
+the same graph; other columns are goals in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from somac.frontend import nodes as n
+from somac.frontend.program import Program
+from somac.frontend.source import Source
+from somac.manifest import Manifest
+from somac.verify import verify
+from somac.verify.checker import Checker
+from somac.verify.ctl import parse
+from somac.verify.evidence import Explainer
+from somac.verify.kripke import Kripke
+
+ROUNDS = 5
+WIDEST_PEER = 100  # states; the peer's time grows faster than ours
+
+
+def milliseconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The median time of some work."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+def row(name: str, ours: float, other: float, goal: str) -> None:
+    print(f"{name:<44}{ours:>10.2f}{other:>12.2f}{ours / other:>8.2f}  {goal}", flush=True)
+
+
+def programme(arrows: list[tuple[str, str]]) -> Program:
+    machine = n.Machine("m", None, (), "s0", tuple(n.Transition(a, b) for a, b in arrows))
+    return Program(Source("a.cell", ""), (), (n.Cell("cell", "A", (machine,)),))
+
+
+def ordinary() -> Callable[[], object]:
+    """15 states, 30 transitions, one property of each kind."""
+    arrows = [(f"s{i}", f"s{(i + 1) % 15}") for i in range(15)]
+    arrows += [(f"s{i}", f"s{(i * 7 + 3) % 14}") for i in range(15)]
+    demands = {
+        "eventually": ["s3"],
+        "never": ["s14", "gone"],
+        "always": ["s0"],
+        "after": {"s1": {"eventually": ["s2"], "never": ["s0"]}},
+        "ctl": {"leads": "AG(s1 -> AF(s2 | s3))", "can": "EF s9"},
+    }
+    program, manifest = programme(arrows), Manifest(verify=demands)
+    return lambda: verify([program], manifest, lambda _: False)
+
+
+def chain(size: int) -> Callable[[], object]:
+    """A chain whose last state is forbidden, and one that must be reached, each with its trace."""
+    names = [f"s{i}" for i in range(size)]
+    last = size - 1
+
+    def work() -> object:
+        graph = Kripke(names, [[i + 1] for i in range(last)] + [[]])
+        checker = Checker(graph)
+        safety, liveness = parse(f"AG !s{last}"), parse("AF nowhere")
+        assert not checker.holds(safety)
+        explainer = Explainer(checker)
+        trace = explainer.counter_example(safety)
+        assert len(trace.states) == size
+        return explainer.counter_example(liveness)
+
+    return work
+
+
+def against_peer() -> None:
+    """The same formula on the same ring by another model checker."""
+    try:
+        peer = importlib.import_module("pyModelChecking")
+        ctl = importlib.import_module("pyModelChecking.CTL")
+    except ImportError:
+        print("pyModelChecking is not installed: no comparison")
+        return
+    size = WIDEST_PEER
+    edges = [(i, (i + 1) % size) for i in range(size)] + [(i, i) for i in range(0, size, 7)]
+    successors: list[list[int]] = [[] for _ in range(size)]
+    for source, target in edges:
+        successors[source].append(target)
+    names = [f"s{i}" for i in range(size)]
+    theirs = peer.Kripke(R=edges, L={i: {names[i]} for i in range(size)})
+    formula = ctl.A(ctl.F(ctl.AtomicProposition("s50")))
+    ours = milliseconds(lambda: Checker(Kripke(names, successors)).states(parse("AF s50")))
+    other = milliseconds(lambda: ctl.modelcheck(theirs, formula))
+    row(f"AF on a ring of {size} (other: pyModelChecking)", ours, other, "< 1")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="also a chain of 1,000,000 states")
+    large = parser.parse_args().large
+    print(f"{'':<44}{'ours (ms)':>10}{'other (ms)':>12}{'ratio':>8}  goal")
+    row("15 states, 30 transitions, all properties", milliseconds(ordinary()), 3, "<= 1")
+    short = milliseconds(chain(10_000))
+    row("chain of 10,000 with counter-examples", short, 100, "<= 1")
+    long = milliseconds(chain(100_000), 3)
+    row("chain of 100,000 against ten times 10,000", long, 10 * short, "<= 1.2")
+    against_peer()
+    if large:
+        row("chain of 1,000,000", milliseconds(chain(1_000_000), 1), 15_000, "<= 1")
+        mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        row("memory for it, in MiB", mebibytes, 2048, "<= 1")
+
+
+if __name__ == "__main__":
+    main()
