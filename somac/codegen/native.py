@@ -15,7 +15,7 @@ from .literals import docstring, string
 from .lowering import DROP, NOT, PRODUCT, RETURN, SIGN, SUM, Dest, Ex, ModuleContext
 from .native_builtins import NativeBuiltins
 from .native_kinds import SCALARS, combined, native_kinds
-from .native_signs import ANY, NATURAL, POSITIVE, Signs
+from .native_signs import NATURAL, POSITIVE, Signs
 from .routines import HandlerCall, Routine, Routines
 from .scopes import Var
 from .tree import walk
@@ -224,7 +224,7 @@ class NativeLowering(NativeBuiltins):
             self.out.add(f"{var.py} {op}= {right.text}")
             return False
         if op in "/%" and right.kind == kind == k.INT:
-            signs = self.signs.variables.get(var, ANY), self.signs.of(node.value)
+            signs = self.signs.target(node, var), self.signs.of(node.value)
             ex = self._whole(op, Ex(var.py, kind), right, signs)
         else:
             ex = self.arithmetic(op, Ex(var.py, kind), right)

@@ -7,7 +7,7 @@ assignment contradicts is taken back until nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from ..frontend import nodes as n
 from . import kinds as k
@@ -35,6 +35,12 @@ class Signs:
             var: POSITIVE if var.origin in _OWN and kind == k.INT else ANY
             for var, kind in native.variables.items()
         }
+        self._guarded: dict[int, int] = {}  # by id of the node that reads a variable
+        for node in walk(self.routine.body):
+            if isinstance(node, n.While | n.If):
+                block = node.body if isinstance(node, n.While) else node.then
+                for var, sign in self._tested(node.condition):
+                    self._guard(block.statements, var, sign)
         nodes = [
             node
             for node in walk(self.routine.body)
@@ -46,6 +52,40 @@ class Signs:
 
     def _var(self, node: n.Node) -> Var | None:
         return self.routine.scopes.var(node)
+
+    def _tested(self, node: n.Expr) -> Iterator[tuple[Var, int]]:
+        """What a condition says of variables: `v > 0`, `1 <= v`, both sides of `&&`."""
+        if not isinstance(node, n.Binary):
+            return
+        if node.op == "&&":
+            yield from self._tested(node.left)
+            yield from self._tested(node.right)
+            return
+        great, op, small = node.left, node.op, node.right
+        if op in ("<", "<="):
+            great, op, small = small, {"<": ">", "<=": ">="}[op], great
+        var = self._var(great) if isinstance(great, n.Name) else None
+        if var is None or op not in (">", ">=") or self.native.variables.get(var) != k.INT:
+            return
+        if isinstance(small, n.Int) and (sign := self.of(small)) != ANY:
+            yield var, POSITIVE if op == ">" else sign
+
+    def _guard(self, statements: Sequence[n.Stmt], var: Var, sign: int) -> None:
+        """Notes the reads of a tested variable up to the first statement that may change it."""
+        for statement in statements:
+            own = isinstance(statement, n.Let | n.Assign) and self._var(statement) is var
+            inside = [node for node in walk(statement) if self._var(node) is var]
+            writes = any(not isinstance(node, n.Name) for node in inside)
+            if writes and not own:
+                return
+            for node in inside:
+                self._guarded[id(node)] = max(sign, self._guarded.get(id(node), ANY))
+            if writes:
+                return
+
+    def target(self, node: n.Assign, var: Var) -> int:
+        """What is known of a variable that `x op= e` reads."""
+        return max(self.variables.get(var, ANY), self._guarded.get(id(node), ANY))
 
     def _lower(self, node: n.Let | n.Assign | n.For) -> bool:
         """Takes back what this assignment contradicts; True when it did."""
@@ -67,7 +107,7 @@ class Signs:
             return value
         if self.native.expr(node.value) != k.INT:
             return ANY
-        return _combined(node.op[0], before, value)
+        return _combined(node.op[0], max(before, self._guarded.get(id(node), ANY)), value)
 
     def of(self, node: n.Node) -> int:
         """What is known of an expression; ANY for all that is no Int."""
@@ -76,7 +116,8 @@ class Signs:
             return POSITIVE if value > 0 else NATURAL if value == 0 else ANY
         if isinstance(node, n.Name):
             var = self._var(node)
-            return self.variables.get(var, ANY) if var is not None else ANY
+            known = self.variables.get(var, ANY) if var is not None else ANY
+            return max(known, self._guarded.get(id(node), ANY))
         if self.native.expr(node) != k.INT:
             return ANY
         if isinstance(node, n.Binary):

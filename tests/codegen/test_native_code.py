@@ -37,6 +37,11 @@ def module_of(body: str) -> str:
         ("let b = buffer(9) return buf_get(b, 2)", "return b[2]"),
         ("let b = buffer(9) buf_set(b, 2, n) return 0", "b[2] = n"),
         ("let b = buffer(9) buf_set(b, 2, 2.5) return 0", "b[2] = native.as_int(2.5)"),
+        ("while n > 0 { n = n / 10 } return 0", "n = n // 10"),
+        ("while 0 < n && true { n /= 10 } return 0", "n = n // 10"),
+        ("let y = 5 y = y - 9 while n > y { n = n / 10 } return 0", "n = native.int_div(n, 10)"),
+        ("if n >= 0 { n = n - 5 return n % 3 } return 0", "return native.int_mod(n, 3)"),
+        ("if n >= 0 { while n < 9 { n -= 1 } return n % 3 } return 0", "native.int_mod(n, 3)"),
         ("let h = hashmap() hm_inc(h, n) return 0", "h[n] += 1"),
     ],
 )
