@@ -68,15 +68,16 @@ class Control(Calls):
         left = self.expr(node.left)
         if left.kind not in (k.ANY, k.NONE, k.UNIT):
             return left
-        name, kind = self.temp("value"), self.kind(node) or k.ANY
+        kind = self.kind(node) or k.ANY
+        stable = left.constant and left.pure
+        name = left.text if stable else self.temp("value")
         with self.out.capture() as lines:
             right = self.expr(node.right)
-        stable = left.constant and left.pure
         if not lines and (right.kind != k.UNIT or right.pure):
             first = left.text if stable else f"({name} := {left.text})"
-            shown = left.text if stable else name
-            text = f"{shown} if {first} is not None else {right.at(OR)}"
+            text = f"{name} if {first} is not None else {right.at(OR)}"
             return Ex(text, kind, LOOSE)
+        name = self.temp("value") if stable else name
         self.out.add(f"{name} = {left.text}")
         with self.out.suite(f"if {name} is None:"):
             self.out.replay(lines)

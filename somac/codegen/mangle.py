@@ -131,7 +131,7 @@ def attribute_name(name: str) -> str:
         return f"d{name}_"
     taken = name in keyword.kwlist or name in CELL_ATTRIBUTES or name.endswith("_")
     taken = taken or name.startswith(("soma_", "_soma_"))  # the runtime's own, all of them
-    taken = taken or name in RUNTIME_NAMES or name in _ANNOTATIONS
+    taken = taken or name in RUNTIME_NAMES or name in _ANNOTATIONS or name in _LOOK_ALIKES
     taken = taken or _OUR_METHODS.fullmatch(name) is not None
     return f"{name}_" if taken else name
 
