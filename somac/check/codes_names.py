@@ -136,6 +136,15 @@ CODES: tuple[CodeInfo, ...] = (
         "",
     ),
     CodeInfo(
+        "N284",
+        "A doubtful transition",
+        "The target of a `transition` is computed, is no state of the machine, or no arrow leads to"
+        " it from where the handler says that the instance is. The runtime refuses what no arrow"
+        " allows.",
+        "",
+        "",
+    ),
+    CodeInfo(
         "A301",
         "A hole stays literal text",
         "A hole in a string uses a name that is unknown where the string stands. The text stays as"

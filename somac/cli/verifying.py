@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .process import with_deep_stack
 from .terminal import progress, remark, report_diagnostics
 
 if TYPE_CHECKING:
+    from ..frontend.diagnostics import Diagnostic
     from ..verify.report import Report
 
 
@@ -44,12 +46,22 @@ def _report(paths: Sequence[str]) -> Report | None:
             return None
         programs.append(loaded.program)
     manifest, about_manifest = load_manifest(paths[0])
-    if report_diagnostics(about_manifest):
+    if report_diagnostics(map(_strictly, about_manifest)):
         return None
     report = verify(programs, manifest, _delivers)
     report_diagnostics(report.diagnostics)
     wrong = any(d.severity is Severity.ERROR for d in report.diagnostics)
     return None if wrong else report
+
+
+def _strictly(finding: Diagnostic) -> Diagnostic:
+    """A manifest without a package name is a warning elsewhere, and an error here (§5.1)."""
+    from ..frontend.diagnostics import Severity
+
+    if finding.code != "W271":
+        return finding
+    message = "soma.toml has no [package] name"
+    return replace(finding, severity=Severity.ERROR, message=message)
 
 
 def _delivers(capability: str) -> bool:

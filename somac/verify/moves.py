@@ -10,7 +10,7 @@ from ..check.targets import literal_text
 from ..frontend import nodes as n
 from ..frontend.builtins import BUILTINS
 from ..frontend.source import Span
-from ..frontend.walk import children
+from ..frontend.walk import children, walk
 from . import rendering
 from .bodies import Body
 from .status_facts import Facts
@@ -61,6 +61,9 @@ class _Walker:
         for statement in block.statements:
             self.statement_span = statement.span
             left = self.statement(statement) or left
+        for statement in block.statements:
+            if isinstance(statement, n.Let):  # the name means something else outside
+                self.facts = self.facts.bound(statement.name, None)
         return left
 
     def statement(self, node: n.Node) -> bool:
@@ -205,9 +208,14 @@ class _Walker:
         rest, ends = self.facts, []
         for arm in node.arms:
             texts = _texts(arm)
-            shown = " | ".join(map(rendering.pattern, arm.patterns))
+            one = len(arm.patterns) == 1
+            shown = rendering.pattern(arm.patterns[0]) if one else rendering.OTHER
             here = rest if subject is None or texts is None else rest.narrowed(subject, texts)
+            for name in _bound_names(arm):
+                here = here.bound(name, None)
             left = self.under(f"(match arm {shown})", here, partial(self.arm, arm))
+            for name in _bound_names(arm):
+                self.facts = self.facts.bound(name, None)
             if not left:
                 ends.append(self.facts)
             if subject is not None and texts is not None and arm.guard is None:
@@ -233,3 +241,10 @@ def _texts(arm: n.Arm) -> list[str] | None:
             return None
         found.append(pattern.value.value)
     return found
+
+
+def _bound_names(arm: n.Arm) -> list[str]:
+    """The variables that the patterns of an arm bind."""
+    nodes = [node for pattern in arm.patterns for node in walk(pattern)]
+    names = [node.name for node in nodes if isinstance(node, n.Binding)]
+    return names + [node.rest for node in nodes if isinstance(node, n.PrefixPattern)]

@@ -10,6 +10,7 @@ from .report import Block, Check, Report, Temporal, Verdict
 
 MARKS = {"pass": ("✓", "32"), "warning": ("⚠", "33"), "fail": ("✗", "31")}
 PER_CELL = "verification is per-cell. Cross-cell signal composition is not yet verified."
+NOTHING = '{"state_machines":[], "temporal":[], "passed": true}\n'
 STEPS_MAX = 100  # steps of one trace that are explained
 
 
@@ -94,7 +95,9 @@ def tally_lines(report: Report) -> list[str]:
 
 
 def json_report(report: Report) -> str:
-    """The report for machines: pretty, keys ascending."""
+    """The report for machines: pretty, keys ascending; one fixed line when there is none."""
+    if not report.blocks:
+        return NOTHING
     data: dict[str, Any] = {
         "passed": report.passed,
         "state_machines": [_json_block(block) for block in report.blocks],
@@ -106,7 +109,7 @@ def json_report(report: Report) -> str:
             for machine in report.temporal
         ],
     }
-    if report.blocks and report.cells > 1:
+    if report.cells > 1:
         data["note"] = PER_CELL
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 

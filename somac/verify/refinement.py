@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ..check.targets import calls, literal_text, options
 from ..frontend import nodes as n
+from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.program import Program, sections
 from ..frontend.walk import walk
 from .bodies import Body, all_bodies, handler_bodies
@@ -125,6 +126,21 @@ def _wrong_targets(label: str, name: str, moves: list[Move], life: Lifecycle) ->
                 f'{label}: handler `{name}` calls transition(_, "{move.target}") where no declared'
                 f" transition leads to it{_from(move)} — the call always fails"
             )
+
+
+def remarks(driver: Driver, life: Lifecycle) -> Iterator[Diagnostic]:
+    """Where the calls are that the refinement lines doubt, for a person to go to."""
+    for name, moves in driver.moves_to(life.name):
+        for move in moves:
+            if move.target is None:
+                text = "the target is computed: whether an arrow leads there is seen at run time"
+            elif move.target not in life.names:
+                text = f"'{move.target}' is no state of '{life.name}'"
+            elif not edges_taken(move, life):
+                text = f"no arrow leads to '{move.target}'{_from(move)}"
+            else:
+                continue
+            yield Diagnostic("N284", Severity.NOTE, f"`{name}`: {text}", move.call, counted=False)
 
 
 def _from(move: Move) -> str:

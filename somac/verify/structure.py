@@ -88,7 +88,7 @@ def _guards(life: Lifecycle) -> Iterator[Check]:
             edge = f"{arrow.source} -> {arrow.target}"
             yield warned(f"{edge} has no guard (consider adding a guard condition)")
     if life.wildcard_targets:
-        targets = [arrow.target for arrow in arrows if arrow.source == "*"]
+        targets = sorted(arrow.target for arrow in arrows if arrow.source == "*")
         yield passed(f"wildcard transitions: * -> {listed(targets)}")
 
 

@@ -13,7 +13,7 @@ from .composition import composition_blocks, protocol_blocks
 from .distribution import Delivers, distribution_block
 from .lifecycle import Lifecycle
 from .properties import Wishes
-from .refinement import Driver, effect_checks, isolation_checks, refinement_checks
+from .refinement import Driver, effect_checks, isolation_checks, refinement_checks, remarks
 from .report import Block, Check, Report, Temporal
 from .structure import structural_checks
 from .temporal import Judge
@@ -53,8 +53,8 @@ def _machines(program: Program) -> Iterator[n.Machine]:
 
 
 def _cells(program: Program) -> int:
-    """Top-level cells and those directly inside of them."""
-    return sum(1 + sum(len(i.cells) for i in sections(c, n.Interior)) for c in program.live)
+    """Top-level cells of every kind, and those directly inside of them."""
+    return sum(1 + sum(len(i.cells) for i in sections(c, n.Interior)) for c in program.cells)
 
 
 @dataclass
@@ -89,6 +89,7 @@ class _Work:
         for demand in demands.properties:
             self.diagnostics += self.wishes.unknown(machine.name, demand)
         self.diagnostics += judge.diagnostics
+        self.diagnostics += remarks(driver, life)
 
 
 def _machine_checks(program: Program, driver: Driver, life: Lifecycle) -> Iterator[Check]:

@@ -66,6 +66,7 @@ def test_json_is_all_of_stdout(soma, cell) -> None:
     ("manifest", "place", "message"),
     [
         ("[verify\n", "soma.toml:1:8", "error: soma.toml: "),
+        ('[verify]\nnever = ["b"]\n', "soma.toml:1:1", "error: soma.toml has no [package] name"),
         (f'{PACKAGE}[verify]\nnever = "b"\n', "soma.toml:4:1", "`never` in [verify] must be"),
         (f"{PACKAGE}[verify]\nctl = {{ x = 1 }}\n", "soma.toml:4:9", "must be a formula in quotes"),
         (f'{PACKAGE}[verify]\nctl = {{ x = "AG(a" }}\n', "soma.toml:4:18", "expected ')'"),

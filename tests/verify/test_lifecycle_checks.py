@@ -184,6 +184,8 @@ def test_a_call_that_always_fails(test: str) -> None:
         'for i in xs { transition(i, "b") }',
         'xs |> each(i => transition(i, "b"))',
         'delegate("A", "other", id)',
+        'match xs { id -> transition(id, "b") }',
+        'if x { let id = 1 transition(id, "b") }',
     ],
 )
 def test_what_may_move_an_instance_ends_what_is_known(between: str) -> None:
@@ -297,3 +299,19 @@ def test_signals_that_cells_send_each_other_for_ever() -> None:
         "cell B { on pong(n: Int) { if n > 0 { emit ping(n) } } }"
     )
     assert f"W handler `ping`: {RECURSION}" in lines(report_on(program))
+
+
+def test_doubtful_calls_have_a_place() -> None:
+    body = (
+        "on f(id: String, t: String) { transition(id, t) }\n"
+        'on g(id: String) { transition(id, "z") }\n'
+        'on h(id: String) { transition(id, "a") }'
+    )
+    report = report_on(machine("initial: a a -> b", body))
+    found = [(d.span.line if d.span else 0, d.message) for d in report.diagnostics]
+    assert found == [
+        (3, "`f`: the target is computed: whether an arrow leads there is seen at run time"),
+        (4, "`g`: 'z' is no state of 'm'"),
+        (5, "`h`: no arrow leads to 'a'"),
+    ]
+    assert not any(d.counted for d in report.diagnostics)
