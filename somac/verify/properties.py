@@ -92,9 +92,11 @@ class Wishes:
             if section.machine not in (None, machine):
                 continue
             properties += [d for d in section.properties if self._concerns(section, d, states)]
-            known = tuple(name for name in section.table.get("final", ()) if name in states)
-            if known or (section.machine and "final" in section.table):
-                final = known
+            wanted = section.table.get("final")
+            if wanted is not None:
+                known = tuple(name for name in wanted if name in states)
+                if known or section.machine or not wanted:  # else it is about other machines
+                    final = known
             fair += [arrows for arrows, _ in self._fair(section)]
         ordered = [d for d in properties if d.kind != "ctl"]
         ordered += [d for d in properties if d.kind == "ctl"]

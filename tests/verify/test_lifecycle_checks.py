@@ -315,3 +315,9 @@ def test_doubtful_calls_have_a_place() -> None:
         (5, "`h`: no arrow leads to 'a'"),
     ]
     assert not any(d.counted for d in report.diagnostics)
+
+
+def test_nothing_may_rest_when_final_is_empty() -> None:
+    report = report_on(machine("initial: a a -> b"), "[verify]\nfinal = []")
+    assert "F deadlock states: [b]" in lines(report)
+    assert report.verdicts[0].counter_example == ("a", "b")
