@@ -31,7 +31,7 @@ def test_the_papers_lifecycle_lets_an_executed_trade_be_cancelled() -> None:
     assert [verdict.property for verdict in failed] == ["after('executed', state != 'cancelled')"]
     path = ["pending", "confirmed", "executed", "failed", "pending", "cancelled"]
     assert list(failed[0].counter_example) == path
-    assert tally_lines(report) == [
+    assert tally_lines(report)[:2] == [
         "soma.toml: 10 user-defined properties loaded",
         "Temporal: 4 passed, 1 failed",
     ]
