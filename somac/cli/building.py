@@ -79,10 +79,20 @@ def _files(
         description=about.description,
         source=names[unit.program.source.path],
         shared_runtime=shared,
-        certificate=certificate(unit.program, findings),
+        certificate=certificate(unit.program, findings, _verified(unit)),
         data=data,
     )
     return options.name, package_files(modules, options)
+
+
+def _verified(unit: Unit) -> dict[str, Any]:
+    """What the verifier finds, for the certificate. A build does not fail by it; `verify` does."""
+    from somart.capabilities import delivers
+
+    from ..verify import verify
+    from ..verify.output import summary
+
+    return summary(verify([unit.program], unit.manifest, delivers))
 
 
 def source_names(program: Program) -> dict[str, str]:

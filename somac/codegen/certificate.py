@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import __version__
@@ -24,8 +24,13 @@ def digest_of_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def certificate(program: Program, diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
-    """The certificate of a program whose check gave these diagnostics, as JSON data."""
+def certificate(
+    program: Program, diagnostics: Sequence[Diagnostic], verified: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The certificate of a program whose check gave these diagnostics, as JSON data.
+
+    `verified` is what the verifier found (`somac.verify.output.summary`).
+    """
     matters = {cell.name: _cell(cell) for cell in program.live}
     canonical = json.dumps(matters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return {
@@ -35,6 +40,7 @@ def certificate(program: Program, diagnostics: Sequence[Diagnostic]) -> dict[str
         "program": matters,
         "digest": digest_of_text(canonical),
         "check": _verdict(diagnostics),
+        "verify": verified,
     }
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ..frontend.diagnostics import Severity
 from .report import Block, Check, Report, Temporal, Verdict
 
 MARKS = {"pass": ("✓", "32"), "warning": ("⚠", "33"), "fail": ("✗", "31")}
@@ -19,9 +20,7 @@ def text_report(report: Report, colour: bool = False) -> str:
     if not report.blocks:
         return ""
     lines = [line for block in report.blocks for line in _block(block, colour)]
-    count = dict.fromkeys(MARKS, 0)
-    for check in report.checks:
-        count[check.status] += 1
+    count = _counted(report)
     lines += [
         "",
         f"{count['pass']} passed, {count['warning']} warnings, {count['fail']} failures",
@@ -29,6 +28,14 @@ def text_report(report: Report, colour: bool = False) -> str:
     for machine in report.temporal:
         lines += _temporal(machine, colour)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _counted(report: Report) -> dict[str, int]:
+    """How many structural lines passed, warn and failed."""
+    count = dict.fromkeys(MARKS, 0)
+    for check in report.checks:
+        count[check.status] += 1
+    return count
 
 
 def _mark(status: str, colour: bool) -> str:
@@ -112,6 +119,24 @@ def json_report(report: Report) -> str:
     if report.cells > 1:
         data["note"] = PER_CELL
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """What a certificate says of a verification: counts, and each property with its verdict.
+
+    `mistakes` are errors in the manifest; with any, nothing was verified.
+    """
+    wrong = [d.message for d in report.diagnostics if d.severity is Severity.ERROR]
+    return {
+        "passed": report.passed and not wrong,
+        "mistakes": wrong,
+        "checks": _counted(report),
+        "properties": [
+            {"machine": machine.machine, "property": verdict.property, "passed": verdict.passed}
+            for machine in report.temporal
+            for verdict in machine.verdicts
+        ],
+    }
 
 
 def _json_block(block: Block) -> dict[str, Any]:

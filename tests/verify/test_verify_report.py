@@ -6,7 +6,7 @@ import json
 
 from verify_programs import PARCEL, PARCEL_TOML, machine, report_on
 
-from somac.verify.output import json_report, step_lines, tally_lines, text_report
+from somac.verify.output import json_report, step_lines, summary, tally_lines, text_report
 from somac.verify.report import Report
 
 WORKED_EXAMPLE = """\
@@ -122,3 +122,13 @@ def test_warnings_are_told_apart_from_failures() -> None:
     assert report_on(machine("a -> b")).warned
     assert report_on(machine("a -> b")).passed
     assert not Report().warned
+
+
+def test_a_certificate_says_what_was_proved() -> None:
+    data = summary(report_on(PARCEL, PARCEL_TOML))
+    assert data["passed"] is False
+    assert data["checks"] == {"pass": 14, "warning": 4, "fail": 0}
+    assert [entry["passed"] for entry in data["properties"]] == [True, False, False]
+    wrong = summary(report_on(PARCEL, "[verify]\nevntually = []"))
+    assert wrong["mistakes"] == ["soma.toml: unknown key `evntually` in [verify]"]
+    assert not wrong["passed"]
