@@ -222,12 +222,10 @@ def takers(driver: Driver, life: Lifecycle, edges: Sequence[tuple[str, str]]) ->
 
 def isolation_checks(driver: Driver) -> Iterator[Check]:
     """Whether answers of a model can choose transitions (§5.5)."""
-    own = [body.name for body in all_bodies(driver.cell)]
-    moving = [(name, moves) for name, moves in driver.moves if name in own]
+    moving = driver.moves
+    counted = [(name, moves) for name, moves in moving if moves[0].body.handler is not None]
     if not moving:
         return
-    handlers = {body.name for body in handler_bodies(driver.cell)}
-    counted = [(name, moves) for name, moves in moving if name in handlers]
     tools = _declared_tools(driver.cell)
     reasons = [
         f"handler `{name}` uses a dynamic (computed) transition target"

@@ -321,3 +321,12 @@ def test_nothing_may_rest_when_final_is_empty() -> None:
     report = report_on(machine("initial: a a -> b"), "[verify]\nfinal = []")
     assert "F deadlock states: [b]" in lines(report)
     assert report.verdicts[0].counter_example == ("a", "b")
+
+
+def test_a_computed_target_in_another_cell_ends_isolation() -> None:
+    program = machine("a -> b", 'on f() { transition(1, "b") }')
+    foreign = "cell B { on g(t: String) { transition(1, t) } }"
+    found = about(report_on(program + foreign), "think-isolated")
+    assert found[0].startswith("W NOT think-isolated: handler `B.g` uses a dynamic (computed)")
+    literal = about(report_on(program + 'cell B { on g() { transition(1, "b") } }'), "isolated")
+    assert literal[0].endswith("(2 handlers, 2 literal transitions, 0 dynamic)")
