@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from .app import App
+from .certificate import mismatch
 from .engines.standalone import StandaloneEngine
 from .errors import SomaError
 from .options import MAX_PORT, ServeOptions, make_parser, options_of
@@ -36,6 +37,9 @@ RECURSION_LIMIT = 220_000
 Listeners = list[trio.SocketListener]
 
 
+UNVERIFIED_HELP = "start although the package is not what its certificate says"
+
+
 class StartFailure(Exception):
     """The node cannot start; the text is for the terminal."""
 
@@ -46,25 +50,52 @@ def main(
     *,
     prog: str | None = None,
     static_root: Path | None = None,
+    built: bool = False,
 ) -> int:
     """The command line of a generated package. Gives the exit code: 0, 1, or 2 for misuse.
 
-    `static_root` is the folder `static/` of a program that is no package on disk.
+    `static_root` is the folder `static/` of a program that is no package on disk. A package that
+    was `built` starts only while it fits its certificate, or with `--unverified`.
     """
     parser = make_parser(prog or spec.package or spec.name, spec.manifest.description or None)
     parser.add_argument("--version", action="version", version=spec.manifest.version)
+    if built:
+        parser.add_argument("--unverified", action="store_true", help=UNVERIFIED_HELP)
     try:
         root = static_root or _package_static(spec)
-        options = options_of(parser, parser.parse_args(argv), root, spec.manifest.serve)
+        found = parser.parse_args(argv)
+        options = options_of(parser, found, root, spec.manifest.serve)
     except SystemExit as leaving:  # argparse has said why
         return leaving.code if isinstance(leaving.code, int) else 2
+    if built and not _fits_certificate(spec, options, found.unverified):
+        return 1
     return serve_program(spec, options)
+
+
+def _package_folder(spec: ProgramSpec) -> Path | None:
+    """Where a generated package lies."""
+    file = getattr(sys.modules.get(spec.package or ""), "__file__", None)
+    return None if file is None else Path(file).parent
 
 
 def _package_static(spec: ProgramSpec) -> Path | None:
     """The folder `static/` of a generated package."""
-    file = getattr(sys.modules.get(spec.package or ""), "__file__", None)
-    return None if file is None else Path(file).parent / "static"
+    folder = _package_folder(spec)
+    return None if folder is None else folder / "static"
+
+
+def _fits_certificate(spec: ProgramSpec, options: ServeOptions, unverified: bool) -> bool:
+    """Whether a built package may start; says what is wrong with it, if anything."""
+    folder = _package_folder(spec)
+    wrong = f"package '{spec.package}' is not loaded" if folder is None else mismatch(folder)
+    if wrong is None:
+        return True
+    log = ServerLog(options.log_requests, options.verbose)
+    if unverified:
+        log.line(f"warning: {wrong}; its proofs may not hold")
+    else:
+        log.line(f"error: {wrong}; run `soma build` again, or start with --unverified")
+    return unverified
 
 
 def serve_program(spec: ProgramSpec, options: ServeOptions) -> int:

@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from somart.certificate import CERTIFICATE, sealed
+
 from .. import __version__
 from .templates import render
 from .vendor import RUNTIME_DEPENDENCIES, VENDORED_NAME, runtime_files
 
 LINE_LENGTH = 100
+STATIC = "static"  # in the package: the files to serve
 WRITTEN = ".soma-build.json"  # in the output folder: the files that we wrote, with digests
 
 
@@ -68,16 +71,27 @@ def package_files(modules: Mapping[str, str], options: PackageOptions) -> dict[s
         "__init__.py": _template("__init__.py", options, runtime),
         "__main__.py": _template("__main__.py", options, runtime),
         "py.typed": "",
-        "certificate.json": json.dumps(options.certificate, indent=2, ensure_ascii=False) + "\n",
         **modules,
         **options.data,
     }
+    inner[CERTIFICATE] = _certificate(options, inner)
     if not options.shared_runtime:
         inner.update(runtime_files())
     files = {f"{options.name}/{path}": content for path, content in inner.items()}
     files["pyproject.toml"] = _pyproject(options, files)
     files["README.md"] = _template("README.md", options, runtime)
     return files
+
+
+def _certificate(options: PackageOptions, files: Mapping[str, str | bytes]) -> str:
+    """The certificate, over all files but those to serve, which may change without the program."""
+    covered = {
+        path: text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        for path, text in files.items()
+        if not path.startswith(f"{STATIC}/")
+    }
+    whole = sealed(options.certificate, covered)
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def _template(name: str, options: PackageOptions, runtime: str) -> str:

@@ -10,7 +10,7 @@ from ._somart.node import main as run_node
 
 def main() -> None:
     """Runs a node until it is stopped; the console command calls this."""
-    sys.exit(run_node(PROGRAM, sys.argv[1:]))
+    sys.exit(run_node(PROGRAM, sys.argv[1:], built=True))
 
 
 if __name__ == "__main__":
