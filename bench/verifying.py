@@ -12,7 +12,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -25,6 +25,7 @@ from somac.verify import verify
 from somac.verify.checker import Checker
 from somac.verify.ctl import parse
 from somac.verify.evidence import Explainer
+from somac.verify.explorer import explore
 from somac.verify.kripke import Kripke
 
 ROUNDS = 5
@@ -104,6 +105,26 @@ def against_peer() -> None:
     row(f"AF on a ring of {size} (other: pyModelChecking)", ours, other, "< 1")
 
 
+def grid(size: int) -> Callable[[], object]:
+    """The states of three counters that go up one at a time."""
+
+    def steps(state: tuple[int, int, int]) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        a, b, c = state
+        if a < size - 1:
+            yield "a", (a + 1, b, c)
+        if b < size - 1:
+            yield "b", (a, b + 1, c)
+        if c < size - 1:
+            yield "c", (a, b, c + 1)
+
+    def work() -> object:
+        found = explore([(0, 0, 0)], steps)
+        assert found.states == size**3
+        return found
+
+    return work
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="also a chain of 1,000,000 states")
@@ -114,6 +135,7 @@ def main() -> None:
     row("chain of 10,000 with counter-examples", short, 100, "<= 1")
     long = milliseconds(chain(100_000), 3)
     row("chain of 100,000 against ten times 10,000", long, 10 * short, "<= 1.2")
+    row("explorer: 125,000 states of three counters", milliseconds(grid(50), 3), 1250, "<= 1")
     against_peer()
     if large:
         row("chain of 1,000,000", milliseconds(chain(1_000_000), 1), 15_000, "<= 1")

@@ -1,0 +1,69 @@
+"""How replicas settle on one value: the decisions alone, without clocks, sockets or storage.
+
+Eventual: each write carries a stamp of a hybrid logical clock (Kulkarni and others, 2014), and the
+latest write wins. Causal: a message waits until all that its sender had seen has been delivered.
+Strong: a commit names the revisions that it has read, and is refused when one of them has moved.
+The verifier explores lifecycles with these very functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+Vector = Mapping[str, int]  # per node, how many of its writes; a node that is not there has none
+
+
+class Stamp(NamedTuple):
+    """When a write happened: milliseconds, a counter within them, and the node that breaks ties.
+
+    Stamps order as tuples; no two writes have the same.
+    """
+
+    physical: int
+    logical: int
+    node: str
+
+
+BEGINNING = Stamp(0, 0, "")
+
+
+def tick(last: Stamp, now: int, node: str) -> Stamp:
+    """The stamp of a write on `node`: later than `last`, the latest stamp that the node has seen,
+    even if its clock (`now`, in milliseconds) is behind."""
+    if now > last.physical:
+        return Stamp(now, 0, node)
+    return Stamp(last.physical, last.logical + 1, node)
+
+
+class Register(NamedTuple, Generic[T]):
+    """A value and the stamp of the write that put it there."""
+
+    value: T
+    stamp: Stamp
+
+
+def latest(mine: Register[T], other: Register[T]) -> Register[T]:
+    """The later of two writes: the order of arrival and repetition make no difference."""
+    return other if other.stamp > mine.stamp else mine
+
+
+def deliverable(delivered: Vector, sender: str, message: Vector) -> bool:
+    """Whether a message may be delivered: it is its sender's next one, and all that the sender had
+    seen (`message`, its own write counted) is here. False for one that was delivered before."""
+    return message.get(sender, 0) == delivered.get(sender, 0) + 1 and all(
+        delivered.get(node, 0) >= count for node, count in message.items() if node != sender
+    )
+
+
+def joined(one: Vector, other: Vector) -> dict[str, int]:
+    """What is known when both are: the larger count of each node."""
+    return {node: max(one.get(node, 0), other.get(node, 0)) for node in {*one, *other}}
+
+
+def moved(read: Mapping[str, int], current: Mapping[str, int]) -> list[str]:
+    """The keys whose revision is no longer the one that was read (0: never written), sorted. A
+    commit takes effect only when there are none: compare-and-set."""
+    return sorted(key for key, revision in read.items() if current.get(key, 0) != revision)
