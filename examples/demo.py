@@ -1,4 +1,4 @@
-"""What Soma promises, in a minute: check, build, serve, kill -9, restart, nothing lost.
+"""What Soma promises, in a minute: check, verify, build, serve, kill -9, restart, nothing lost.
 
 Run it with `make demo`. It writes into a temporary folder, listens on loopback only, and ends
 every process that it started.
@@ -92,6 +92,8 @@ def main() -> None:
         step("The compiler checks the program, and its tests pass")
         shell(soma, "check", source)
         shell(soma, "test", source)
+        step("An executed trade is never cancelled: proved, for every path")
+        shell(soma, "verify", source)
         step("It becomes an ordinary Python package")
         shell(soma, "build", source, "-o", "dist/", cwd=folder)
         run_node(folder)

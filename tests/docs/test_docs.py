@@ -44,9 +44,11 @@ def fences(page: Path) -> list[Fence]:
 
 def pattern(expected: str) -> re.Pattern[str]:
     """The expected text with `…` for anything within a line; a line of `…` for any lines."""
-    quoted = re.escape(expected.rstrip("\n"))
-    quoted = re.sub(r"(?m)^…$", ".*", quoted)
-    return re.compile(quoted.replace("…", r"[^\n]*"), re.DOTALL)
+    lines = [
+        ".*" if line == "…" else re.escape(line).replace("…", r"[^\n]*")
+        for line in expected.rstrip("\n").split("\n")
+    ]
+    return re.compile("\n".join(lines), re.DOTALL)
 
 
 def free_port() -> int:

@@ -70,6 +70,7 @@ def test_the_bundled_examples_pass(name: str, temporal: int) -> None:
     assert not report.diagnostics
     assert len(report.verdicts) == temporal
     assert not [c for c in report.checks if "never reached by any handler" in c.message]
+    assert [c for c in report.checks if c.message.startswith("termination: all ")]
 
 
 def test_the_job_queue_shows_the_papers_eighteen_checks() -> None:

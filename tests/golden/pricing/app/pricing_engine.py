@@ -179,7 +179,8 @@ class PricingEngine(Cell):
             for t in await self.blotter()
             if ops.eq(t.get("status"), "pending") or ops.eq(t.get("status"), "confirmed")
         ]
-        for group in ops.iterate(std.group_by(open_, "symbol")):
+        positions: dict[str, Value] = std.group_by(open_, "symbol")
+        for group in ops.iterate(positions):
             quantity = std.sum_by(ops.entry(group, "value"), "quantity")
             mark = (
                 _value
@@ -198,7 +199,7 @@ class PricingEngine(Cell):
 
     @handler("freeze")
     async def freeze(self) -> Value:
-        """on freeze() — app.cell:114"""
+        """on freeze() — app.cell:115"""
         frozen = 0
         for t in await self.blotter():
             if (
@@ -212,7 +213,7 @@ class PricingEngine(Cell):
 
     @handler("_tally", "event")
     def _tally(self, event: Value) -> Value:
-        """on _tally(event: String) — app.cell:125"""
+        """on _tally(event: String) — app.cell:126"""
         self.events.set(
             event, ops.add(_value if (_value := self.events.get(event)) is not None else 0, 1)
         )
@@ -220,5 +221,5 @@ class PricingEngine(Cell):
 
     @every(30_000)
     async def _every_1(self) -> Value:
-        """every — app.cell:127"""
+        """every — app.cell:128"""
         return await self.revalue()

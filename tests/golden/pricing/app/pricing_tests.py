@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PricingTests(Cell):
-    """cell PricingTests — app.cell:130"""
+    """cell PricingTests — app.cell:131"""
 
     soma_name = "PricingTests"
     soma_kind = "test"
