@@ -45,10 +45,13 @@ def explain_code(code: str) -> int:
     """`soma explain E012`: what a diagnostic means, with a wrong and a right example."""
     from ..check.codes import CODES as CHECK_CODES
     from ..frontend.codes import CODES
+    from ..frontend.names import nearest
 
-    info = {**CODES, **CHECK_CODES}.get(code.upper())
+    known = {**CODES, **CHECK_CODES}
+    info = known.get(code.upper())
     if info is None:
-        report(f"there is no diagnostic '{code}'")
+        like = nearest(code.upper(), known)
+        report(f"there is no diagnostic '{code}'" + (f" (did you mean '{like}'?)" if like else ""))
         return 1
     say(f"{info.code}: {info.title}\n\n{info.explanation}")
     for title, example in (("Wrong", info.wrong), ("Right", info.right)):

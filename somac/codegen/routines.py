@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..check.backends import Backends
 from ..check.properties import implied_properties, property_table
 from ..frontend import nodes as n
 from ..frontend.builtins import BUILTINS, NATIVE, NATIVE_SHARED, Builtin, suggest
@@ -85,6 +86,7 @@ class Routines:
         self.program = program
         self.names = ProgramNames(program)
         self._properties = property_table(program)
+        self._backends = Backends(program)
         self.handlers: dict[tuple[int, str], Routine] = {}
         self._slots: dict[int, dict[str, n.Slot]] = {}  # by id of the cell
         self.others: dict[int, Routine] = {}  # by id of the node that holds the body
@@ -115,8 +117,13 @@ class Routines:
         routine.scopes = Resolver(known).resolve(routine.params, routine.body)
 
     def implied(self, slot: n.Slot) -> tuple[str, ...]:
-        """The properties of a slot that others imply."""
-        return implied_properties(slot, self._properties)
+        """The properties of a slot that others, or a backend of the program, imply."""
+        implied = implied_properties(slot, self._properties)
+        names = (*(prop.name for prop in slot.properties), *implied)
+        free = not any(self._properties.excludes("persistent", name) for name in names)
+        if free and "persistent" not in names and self._backends.persist(names):
+            return (*implied, "persistent")
+        return implied
 
     def shares(self, cell: n.Cell, slot: n.Slot) -> bool:
         """Whether the slot is one of the cluster's (docs/architecture.md)."""

@@ -136,6 +136,8 @@ class _Loader:
 def resolve(folder: Path, use: n.Use) -> Path:
     """The path that an import in a file of `folder` means (the table of core 2.1)."""
     if use.text is not None:
+        if not use.text or "\0" in use.text:
+            raise _ImportFailed("E032", f"cannot import '{use.text}': this names no file")
         return _file_or_folder(folder / use.text)
     head, *rest = use.parts
     tail = "/".join(rest)
@@ -150,6 +152,8 @@ def resolve(folder: Path, use: n.Use) -> Path:
 
 def _file_or_folder(path: Path) -> Path:
     """`x.cell` if it exists, else the folder `x`; a missing one is reported as the file."""
+    if not path.name:
+        return path  # `use "."` in the current folder
     file = path if path.suffix == ".cell" else path.with_name(path.name + ".cell")
     return path if not file.exists() and path.exists() else file
 

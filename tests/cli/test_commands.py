@@ -398,6 +398,7 @@ def test_explain_tells_about_a_code(soma) -> None:
 def test_explain_of_an_unknown_code(soma) -> None:
     done = soma("explain", "E999")
     assert (done.out, done.err, done.code) == ("", "error: there is no diagnostic 'E999'\n", 1)
+    assert soma("explain", "E0101").err.endswith("'E0101' (did you mean 'E101'?)\n")
 
 
 # --- init and repl -------------------------------------------------------------------------------

@@ -78,3 +78,30 @@ def test_timers_stand_in_source_order(spec: ProgramSpec) -> None:
     with App(spec, StandaloneEngine(None)) as app:
         timers = [(t.info.kind, t.info.milliseconds) for t in schedule_of(app).timers]
     assert timers == [("after", 5000), ("every", 1000), ("after", 2000)]
+
+
+BACKENDS = """
+cell property cached { rules { } }
+cell backend vault { rules { matches [cached] native "file" } }
+cell backend ram { rules { matches [cached, eventual] native "memory" } }
+cell Store {
+    memory {
+        a: Map<String, Int> [cached]
+        b: Map<String, Int> [cached, eventual]
+        c: Map<String, Int> [cached, local]
+        d: Map<String, Int> [cached, ephemeral]
+        e: Map<String, Int> [eventual]
+    }
+    on run() { list(a.backend, b.backend, c.backend, d.backend, e.backend) }
+}
+"""
+
+
+def test_a_backend_of_the_program_decides_what_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "app.cell").write_text(BACKENDS, encoding="utf-8")
+    loaded = load(tmp_path / "app.cell")
+    assert loaded.program is not None
+    spec = load_in_memory(generate(loaded.program, Manifest(), runtime="somart"))
+    with App(spec, StandaloneEngine(tmp_path / "data")) as app:
+        kept = app.call("Store", "run", [])
+    assert kept == ["sqlite", "memory", "sqlite", "memory", "memory"]

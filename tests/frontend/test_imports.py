@@ -107,6 +107,15 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert messages(load("a\0b"))[0].startswith("cannot read ")
 
 
+def test_an_import_that_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("", "a\0b"):
+        write(tmp_path, {"app.cell": f'use "{name}" cell A {{ }}'})
+        assert messages(load("app.cell")) == [f"cannot import '{name}': this names no file"]
+    write(tmp_path, {"app.cell": 'use "." cell A { }', "b.cell": "cell B { }"})
+    assert names(load("app.cell")) == ["A", "B"]
+
+
 def test_a_program_from_a_text_has_its_tables() -> None:
     program = load_text("cell A { on f() { } } cell test T { } protocol p { }").program
     assert program is not None

@@ -34,7 +34,7 @@ def holes(text: str) -> list[n.Hole]:
         ('"""\n\n  a"""', "\na"),
         ('"""a\n  b"""', "a\n  b"),
         ('"""\n    a\n  \n    b"""', "a\n  \nb"),
-        ('"""\r\n  a\r\n  b\r\n"""', "a\r\nb\r"),
+        ('"""\r\n  a\r\n  b\r\n"""', "a\r\nb"),
         ('""""""', ""),
     ],
 )

@@ -124,7 +124,7 @@ def _dedented(inner: str, first: int) -> tuple[str, Sequence[int]]:
         inner, first = inner[2:], first + 2
     last = inner.rfind("\n")
     if last >= 0 and not inner[last + 1 :].strip(" \t\r"):
-        inner = inner[:last]
+        inner = inner[:last].removesuffix("\r")
     lines = inner.split("\n")
     indents = [len(line) - len(line.lstrip(" \t")) for line in lines if line.strip()]
     margin = min(indents, default=0)
