@@ -115,11 +115,15 @@ def verify(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False)],
     json: Json = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+    emit_tests: Annotated[
+        str | None,
+        typer.Option("--emit-tests", metavar="DIR", help="Write a test per counter-example."),
+    ] = None,
 ) -> None:
     """Prove properties of lifecycles, handlers and distribution."""
     from .verifying import verify_files
 
-    _done(verify_files(files, json, strict))
+    _done(verify_files(files, json, strict, emit_tests))
 
 
 @app.command()

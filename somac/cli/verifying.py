@@ -7,28 +7,61 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .process import with_deep_stack
 from .terminal import progress, remark, report_diagnostics
+from .terminal import report as report_error
 
 if TYPE_CHECKING:
     from ..frontend.diagnostics import Diagnostic
     from ..verify.report import Report
 
 
-def verify_files(paths: Sequence[str], as_json: bool = False, strict: bool = False) -> int:
-    """`soma verify FILE… [--json] [--strict]`: 1 when something failed (or, if strict, warned)."""
-    return with_deep_stack(partial(_verify, paths, as_json, strict))
+def verify_files(
+    paths: Sequence[str], as_json: bool = False, strict: bool = False, tests: str | None = None
+) -> int:
+    """`soma verify FILE… [--json] [--strict] [--emit-tests DIR]`.
+
+    Gives 1 when something failed (or, if strict, warned), or when no tests can be written to DIR.
+    """
+    if tests is not None and len(paths) > 1:
+        report_error("--emit-tests takes one file at a time")
+        return 1
+    return with_deep_stack(partial(_verify, paths, as_json, strict, tests))
 
 
-def _verify(paths: Sequence[str], as_json: bool, strict: bool) -> int:
+def _verify(paths: Sequence[str], as_json: bool, strict: bool, tests: str | None) -> int:
     with progress("verifying"):
         report = _report(paths)
     if report is None:
         return 1
     _show(report, as_json)
+    if tests is not None and not _emit(report, Path(paths[0]), Path(tests)):
+        return 1
     return int(not report.passed or (strict and report.warned))
+
+
+def _emit(report: Report, source: Path, folder: Path) -> bool:
+    """Writes a test for each counter-example; tells and gives False when that cannot be."""
+    from ..verify.emitted import MARK, emitted_tests
+
+    seen_from_there = Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
+    files = emitted_tests(report, seen_from_there)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            path = folder / name
+            if path.exists() and MARK not in path.read_text("utf-8", "replace"):
+                report_error(f"cannot write '{path}': it is there, and not one of these tests")
+                return False
+            path.write_text(text, "utf-8")
+    except OSError as error:
+        report_error(f"cannot write tests to '{error.filename}': {error.strerror}")
+        return False
+    remark(f"tests: {len(files)} written to {folder}")
+    return True
 
 
 def _report(paths: Sequence[str]) -> Report | None:
@@ -72,7 +105,7 @@ def _delivers(capability: str) -> bool:
 
 
 def _show(report: Report, as_json: bool) -> None:
-    from ..verify.output import json_report, step_lines, tally_lines, text_report
+    from ..verify.output import json_report, replica_lines, step_lines, tally_lines, text_report
 
     if as_json:
         sys.stdout.write(json_report(report))
@@ -82,5 +115,5 @@ def _show(report: Report, as_json: bool) -> None:
         return
     if not as_json:
         sys.stdout.write(text_report(report, colour))
-    for line in [*step_lines(report), *tally_lines(report)]:
+    for line in [*step_lines(report), *replica_lines(report), *tally_lines(report)]:
         remark(line)

@@ -1,0 +1,123 @@
+"""`soma verify --emit-tests DIR`: the tests that it writes pass, because the defects are real."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from somac.cli.walking import walk
+from somart.errors import SomaError
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+QUEUE = """\
+cell Queue {
+    memory { tries: Map<String, Int> }
+    state job {
+        initial: new
+        new -> running
+        running -> failed
+        failed -> running
+        running -> done
+    }
+    on start(id: String) { transition(id, "running") }
+    on fail(id: String) {
+        tries.set(id, (tries.get(id) ?? 0) + 1)
+        transition(id, "failed")
+    }
+    on finish(id: String, ok: Bool) { transition(id, "done") }
+}
+"""
+PACKAGE = '[package]\nname = "app"\n[verify]\n'
+
+
+def passes(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_the_papers_bug_happens_in_the_running_program(soma, tmp_path: Path) -> None:
+    done = soma("verify", EXAMPLES / "pricing-paper" / "app.cell", "--emit-tests", "found")
+    assert done.code == 1
+    assert done.err.endswith("tests: 1 written to found\n")
+    (path,) = (tmp_path / "found").iterdir()
+    assert path.name == "test_trade_lifecycle_after_executed_state_cancelled.py"
+    states = re.findall(r'^        "(\w+)",$', path.read_text("utf-8"), re.MULTILINE)
+    assert states == ["pending", "confirmed", "executed", "failed", "pending", "cancelled"]
+    assert " passed" in passes(tmp_path / "found").stdout
+    again = path.read_bytes()
+    soma("verify", EXAMPLES / "pricing-paper" / "app.cell", "--emit-tests", "found")
+    assert path.read_bytes() == again
+
+
+@pytest.mark.slow
+def test_lassos_and_formulas_are_walked_too_and_fail_once_mended(
+    soma, cell, tmp_path: Path
+) -> None:
+    path = cell(QUEUE)
+    formulas = 'ctl = { safe = "AG !done", "sa fe" = "AG !failed" }\n'
+    cell(f'{PACKAGE}eventually = ["done"]\nnever = ["done"]\n{formulas}', "soma.toml")
+    assert soma("verify", path, "--emit-tests", "deep/tests").code == 1
+    folder = tmp_path / "deep" / "tests"
+    assert len(list(folder.glob("test_*.py"))) == 4
+    done = passes(folder)
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "app.cell").write_text(QUEUE.replace("failed -> running\n", "\n"), "utf-8")
+    done = passes(folder)
+    assert "1 failed, 3 passed" in done.stdout
+    assert "invalid transition: failed → running" in done.stdout
+
+
+@pytest.mark.slow
+def test_handlers_take_the_steps_where_an_entity_is_all_that_they_want(tmp_path: Path) -> None:
+    source = tmp_path / "app.cell"
+    counting = QUEUE.replace(
+        "failed -> running\n", "failed -> running { guard { tries.len == 1 } }\n"
+    )
+    source.write_text(counting, "utf-8")
+    steps = [("new", "running", ["start"]), ("running", "failed", ["fail"])]
+    back, end = ("failed", "running", ["start"]), ("running", "done", ["finish"])
+    path = ["new", "running", "failed", "running", "done"]
+    assert walk(source, "job", [*steps, back, end]) == path
+    with pytest.raises(SomaError, match="guard failed"):  # nobody has counted
+        walk(source, "job", [steps[0], ("running", "failed", []), back])
+    with pytest.raises(ValueError, match="no state machine 'other'"):
+        walk(source, "other", steps)
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_none_is_an_error(soma, cell, tmp_path: Path) -> None:
+    path = cell(QUEUE)
+    cell(f'{PACKAGE}never = ["done"]\n', "soma.toml")
+    (tmp_path / "taken").write_text("x")
+    done = soma("verify", path, "--emit-tests", "taken")
+    assert done.code == 1
+    assert "error: cannot write tests to 'taken': File exists" in done.err
+
+
+@pytest.mark.slow
+def test_files_of_others_are_left_alone(soma, cell, tmp_path: Path) -> None:
+    path = cell(QUEUE)
+    cell(f'{PACKAGE}never = ["done"]\n', "soma.toml")
+    mine = tmp_path / "test_job_never_state_done.py"
+    mine.write_text("mine")
+    done = soma("verify", path, "--emit-tests", ".")
+    assert (done.code, mine.read_text()) == (1, "mine")
+    assert "it is there, and not one of these tests" in done.err
+
+
+@pytest.mark.slow
+def test_several_files_are_refused(soma, cell) -> None:
+    done = soma("verify", cell(QUEUE), cell(QUEUE, "b.cell"), "--emit-tests", "found")
+    assert (done.out, done.code) == ("", 1)
+    assert "error: --emit-tests takes one file at a time" in done.err
