@@ -31,10 +31,7 @@ class Lifecycle:
     def __init__(self, machine: n.Machine, final: Sequence[str] | None = None) -> None:
         self.machine = machine
         self.final = final
-        mentioned = [machine.initial]
-        for arrow in machine.transitions:
-            mentioned += (arrow.source, arrow.target)
-        self.names = [name for name in dict.fromkeys(mentioned) if name != "*"]
+        self.names = state_names(machine)
         index = {name: number for number, name in enumerate(self.names)}
         self.edges = list(_edges(machine, index))
         successors: list[list[int]] = [[] for _ in self.names]
@@ -89,6 +86,14 @@ class Lifecycle:
 
     def reachable_names(self) -> list[str]:
         return [self.names[state] for state in members(self.graph.reachable)]
+
+
+def state_names(machine: n.Machine) -> list[str]:
+    """The states of a machine in order of first mention."""
+    mentioned = [machine.initial]
+    for arrow in machine.transitions:
+        mentioned += (arrow.source, arrow.target)
+    return [name for name in dict.fromkeys(mentioned) if name != "*"]
 
 
 def _edges(machine: n.Machine, index: dict[str, int]) -> Iterator[Edge]:

@@ -13,7 +13,7 @@ from ..frontend.program import Program, sections
 from ..frontend.walk import walk
 from .bodies import Body, all_bodies, handler_bodies
 from .kripke import members
-from .lifecycle import Lifecycle
+from .lifecycle import Lifecycle, state_names
 from .moves import Move, moves_of
 from .report import Check, Step, failed, passed, warned
 from .structure import listed
@@ -37,7 +37,7 @@ class Driver:
         """The name of the machine that a target belongs to: the first that has it (§2.3)."""
         owner: dict[str, str] = {}
         for machine in self.machines:
-            for name in Lifecycle(machine).names:
+            for name in state_names(machine):
                 owner.setdefault(name, machine.name)
         return owner
 
@@ -64,7 +64,7 @@ class Driver:
     @cached_property
     def _asked(self) -> list[str]:
         """The states that `get_status` can answer: those of the first machine."""
-        return Lifecycle(self.machines[0]).names
+        return state_names(self.machines[0])
 
     @cached_property
     def _effects_move(self) -> bool:
@@ -105,7 +105,7 @@ def _targets(moves: list[Move]) -> str:
 
 
 def _wrong_targets(label: str, name: str, moves: list[Move], life: Lifecycle) -> Iterator[Check]:
-    known = set(life.names)
+    known = life.graph.index
     for move in moves:
         if move.target is not None and move.target not in known:
             where = f"  [{move.path}]" if move.path else ""
@@ -134,7 +134,7 @@ def remarks(driver: Driver, life: Lifecycle) -> Iterator[Diagnostic]:
         for move in moves:
             if move.target is None:
                 text = "the target is computed: whether an arrow leads there is seen at run time"
-            elif move.target not in life.names:
+            elif move.target not in life.graph.index:
                 text = f"'{move.target}' is no state of '{life.name}'"
             elif not edges_taken(move, life):
                 text = f"no arrow leads to '{move.target}'{_from(move)}"
