@@ -88,6 +88,18 @@ def _steps(verdict: Verdict) -> Iterator[str]:
         yield f"  … {len(verdict.steps) - STEPS_MAX} more"
 
 
+def replica_lines(report: Report) -> list[str]:
+    """What becomes of each lifecycle on its replicas, for stderr: the report on stdout is as §5.1
+    has it."""
+    lines = []
+    for machine in report.survivals:
+        lines.append(machine.title)
+        for check, diagram in machine.checks:
+            lines.append(f"  {MARKS[check.status][0]} {check.message}")
+            lines += [f"      {line}" for line in diagram]
+    return lines
+
+
 def tally_lines(report: Report) -> list[str]:
     """The lines of stderr behind the report."""
     lines = []

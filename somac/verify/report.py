@@ -72,12 +72,23 @@ class Temporal:
 
 
 @dataclass(frozen=True)
+class Survival:
+    """The lines on one machine on its replicas. Each comes with the lines of a space-time diagram,
+    if something goes wrong."""
+
+    machine: str
+    title: str
+    checks: tuple[tuple[Check, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """All that was found about some programs. `diagnostics` are about the manifest and about places
     in the source; an error among them means that nothing was verified."""
 
     blocks: tuple[Block, ...] = ()
     temporal: tuple[Temporal, ...] = ()
+    survivals: tuple[Survival, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     user_properties: int = 0
     cells: int = 0
@@ -100,5 +111,6 @@ class Report:
     @property
     def warned(self) -> bool:
         """Whether something deserves a warning: what `--strict` refuses."""
-        doubtful = any(check.status == "warning" for check in self.checks)
+        on_replicas = [check for machine in self.survivals for check, _ in machine.checks]
+        doubtful = any(check.status == "warning" for check in [*self.checks, *on_replicas])
         return doubtful or any(d.counted for d in self.diagnostics)

@@ -10,12 +10,13 @@ from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.program import Program, sections
 from ..manifest import Manifest
 from .composition import composition_blocks, protocol_blocks
-from .distribution import Delivers, distribution_block
-from .lifecycle import Lifecycle
+from .distribution import Delivers, distribution_block, plan_of
+from .lifecycle import Lifecycle, state_names
 from .properties import Wishes
 from .refinement import Driver, effect_checks, isolation_checks, refinement_checks, remarks
-from .report import Block, Check, Report, Temporal
+from .report import Block, Check, Report, Survival, Temporal
 from .structure import structural_checks
+from .survival import survival_of
 from .temporal import Judge
 from .termination import termination_checks
 
@@ -29,7 +30,7 @@ def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) 
     machines: dict[str, list[str]] = {}  # machines of one name, in several cells, count as one
     for program in programs:
         for machine in _machines(program):
-            machines.setdefault(machine.name, []).extend(Lifecycle(machine).names)
+            machines.setdefault(machine.name, []).extend(state_names(machine))
     wishes = Wishes(manifest, machines)
     if any(d.severity is Severity.ERROR for d in wishes.diagnostics):
         return Report(diagnostics=tuple(wishes.diagnostics))
@@ -41,6 +42,7 @@ def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) 
     return Report(
         blocks=(*work.blocks, *protocols),
         temporal=tuple(work.temporal),
+        survivals=tuple(work.survivals),
         diagnostics=tuple(dict.fromkeys([*wishes.diagnostics, *work.diagnostics])),
         user_properties=wishes.count(),
         cells=sum(_cells(program) for program in programs),
@@ -65,6 +67,7 @@ class _Work:
     def __post_init__(self) -> None:
         self.blocks: list[Block] = []
         self.temporal: list[Temporal] = []
+        self.survivals: list[Survival] = []
         self.diagnostics: list[Diagnostic] = []
 
     def cell(self, program: Program, cell: n.Cell) -> None:
@@ -84,6 +87,10 @@ class _Work:
         self.blocks.append(
             Block(machine.name, states, machine.initial, tuple(life.terminal), checks)
         )
+        scale = sections(driver.cell, n.Scale)
+        if scale:
+            survival = survival_of(life, demands, plan_of(scale[-1]), self.delivers)
+            self.survivals += [survival] if survival is not None else []
         judge = Judge(life, demands, driver)
         self.temporal.append(Temporal(machine.name, tuple(judge.verdicts())))
         for demand in demands.properties:

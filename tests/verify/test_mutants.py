@@ -167,7 +167,8 @@ def test_mutants_of_handlers_are_caught(name: str) -> None:
 
 
 def about(text: str) -> list[str]:
-    program = load_text(text).program
+    """What is doubtful on one node: what replicas do has nothing to do with handlers."""
+    program = load_text(re.sub(r"replicas: \d+", "replicas: 1", text)).program
     assert program is not None
     report = verify([program], Manifest(), lambda _: False)
     return [c.message for c in report.checks if c.status != "pass"]

@@ -1,0 +1,157 @@
+"""Whether a lifecycle survives its distribution, for each machine of a cell with `scale`.
+
+The systems of `replicas` are walked with two and three replicas. What they cannot do is proved of
+the protocol model, within its bounds; the lines say so as long as the runtime does not replicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+from .distribution import NOT_ENFORCED, Delivers, Plan
+from .explorer import Explored, Trace, explore
+from .lifecycle import Lifecycle
+from .properties import Demand, Demands
+from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Watch
+from .report import Check, Survival, passed, warned
+
+LARGEST = 100  # states of a machine; a person writes fewer than twenty
+STATES_MAX = 60_000  # of one walk, a second at most
+RUNS = ((2, 2, True), (2, 3, False), (3, 2, False))  # replicas, transitions, one may crash
+
+
+def survival_of(
+    life: Lifecycle, demands: Demands, plan: Plan, delivers: Delivers
+) -> Survival | None:
+    """What becomes of a machine on its replicas. None if there is only one of them."""
+    if plan.replicas <= 1:
+        return None
+    return _Judge(life, demands, plan, delivers).survival()
+
+
+class _Judge:
+    def __init__(self, life: Lifecycle, demands: Demands, plan: Plan, delivers: Delivers) -> None:
+        self.life = life
+        self.plan = plan
+        self.delivers = delivers
+        self.watched = [w for d in demands.properties if (w := _watch(life, d)) is not None]
+        self.observer = Observer(life.graph, [watch for watch, _ in self.watched])
+        self.diagrams: dict[Finding, tuple[str, ...]] = {}
+
+    def survival(self) -> Survival:
+        level = self.plan.consistency
+        title = f"lifecycle '{self.life.name}' on replicas (consistency: {level})"
+        if len(self.life.names) > LARGEST:
+            text = f"not examined: more than {LARGEST} states"
+            return Survival(self.life.name, title, ((warned(text), ()),))
+        runs = [run for run in RUNS if run[0] <= self.plan.replicas]
+        found = [self.walk(*run) for run in runs]
+        title += f": {sum(e.states for e in found):,} states of the protocol model"
+        checks = list(self.checks())
+        if any(check.message.startswith("acknowledged") for check, _ in checks):
+            checks.append((warned(self.remedy()), ()))
+        for explored in found:
+            if not explored.complete:
+                checks = [pair for pair in checks if pair[1]]
+                checks.append((warned(explored.limit_message), ()))
+                break
+        return Survival(self.life.name, title, tuple(checks))
+
+    def walk(self, replicas: int, transitions: int, crash: bool) -> Explored[Any]:
+        """Explores one system, and keeps a diagram of each new thing that goes wrong."""
+        system: LoggingSystem | MergingSystem
+        if self.plan.consistency == "strong":
+            system = LoggingSystem(self.observer, replicas, transitions, crash)
+        else:
+            causal = self.plan.consistency == "causal"
+            system = MergingSystem(self.observer, replicas, transitions, crash, causal)
+        walked: Explored[Any] = explore(
+            system.initial(), cast(Any, system.steps), cast(Any, system.breaks), STATES_MAX
+        )
+        for finding, trace in walked.broken.items():
+            self.diagrams.setdefault(
+                cast(Finding, finding), tuple(diagram(trace, system.view, replicas))
+            )
+        return walked
+
+    def checks(self) -> Iterator[tuple[Check, tuple[str, ...]]]:
+        names = self.life.names
+        lost = [finding for finding in self.diagrams if finding[0] == "lost"]
+        if lost:
+            worst = min(lost, key=self._mildness)
+            a, b, c, d = (names[cast(int, state)] for state in worst[1:])
+            text = f"acknowledged transitions can be lost: {a} → {b} to a concurrent {c} → {d}"
+            yield warned(text), self.diagrams[worst]
+        else:
+            yield self.claim("no acknowledged transition is lost")
+        backwards = [finding for finding in self.diagrams if finding[0] == "backwards"]
+        if backwards:
+            before, after = (names[cast(int, state)] for state in backwards[0][1:])
+            text = f"a replica can show '{after}' after '{before}', which the lifecycle forbids"
+            yield warned(text), self.diagrams[backwards[0]]
+        else:
+            yield self.claim("no replica shows a history that the lifecycle forbids")
+        if ("diverged",) in self.diagrams:
+            yield warned("replicas that know the same differ"), self.diagrams[("diverged",)]
+        else:
+            yield self.claim("replicas that know the same show the same")
+        for number, (_, text) in enumerate(self.watched):
+            if ("watch", number) in self.diagrams:
+                yield warned(f"{text} does not survive"), self.diagrams[("watch", number)]
+            else:
+                yield self.claim(f"{text} holds on every replica and for every client")
+
+    def claim(self, text: str) -> tuple[Check, tuple[str, ...]]:
+        if self.delivers(self.plan.consistency):
+            return passed(text), ()
+        return warned(text + NOT_ENFORCED), ()
+
+    def _mildness(self, finding: Finding) -> tuple[int, int, int]:
+        """Which loss to show: one that breaks a property, then two ways out of one state, of which
+        neither leads to the other."""
+        _, source, target, other, winner = cast(tuple[str, int, int, int, int], finding)
+        broken = {w for k, (w, _) in enumerate(self.watched) if ("watch", k) in self.diagrams}
+        return (
+            Watch(winner, target) not in broken,
+            source != other,
+            self.observer.beyond[target][winner],
+        )
+
+    def remedy(self) -> str:
+        graph, names = self.life.graph, self.life.names
+        forks = [names[s] for s, targets in enumerate(graph.successors) if len(targets) > 1]
+        text = "what helps: `consistency: strong`; or a property that allows both outcomes"
+        if forks:
+            text += f"; or a lifecycle that leaves replicas no choice in {', '.join(forks)}"
+        return text
+
+
+def _watch(life: Lifecycle, demand: Demand) -> tuple[Watch, str] | None:
+    """What to look for on replicas; None for what one node refutes, or what is no such property."""
+    graph = life.graph
+    if demand.kind not in ("never", "after_never") or demand.names[0] not in graph.index:
+        return None
+    forbidden = graph.index[demand.names[0]]
+    if demand.kind == "never":
+        text = f"never(state == '{demand.names[0]}')"
+        return None if graph.reachable[forbidden] else (Watch(forbidden), text)
+    start = graph.index.get(demand.start)
+    if start is None or not graph.reachable[start]:
+        return None
+    if start == forbidden or graph.forward(graph.successors[start])[forbidden]:
+        return None
+    return Watch(forbidden, start), f"after('{demand.start}', state != '{demand.names[0]}')"
+
+
+def diagram(
+    trace: Trace[Any], view: Callable[[Any], Sequence[str]], replicas: int
+) -> Iterator[str]:
+    """A trace in space and time: a column per replica, a line per step, what happened behind it."""
+    rows = [view(state) for _, state in trace]
+    heads = [f"replica {number + 1}" for number in range(replicas)]
+    width = max(len(cell) for row in [heads, *rows] for cell in row) + 4
+    yield "".join(head.ljust(width) for head in heads).rstrip()
+    for (action, _), row in zip(trace, rows, strict=True):
+        cells = "".join(cell.ljust(width) for cell in row)
+        yield f"{cells}{action or 'all agree; then the network delays everything'}"

@@ -1,0 +1,192 @@
+"""Lifecycles on replicas: what survives which consistency, and what it takes to show it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from verify_programs import manifest_of, report_on
+
+from somac.frontend.load import load_text
+from somac.verify import replicas, survival, verify
+from somac.verify.explorer import explore
+from somac.verify.kripke import Kripke
+from somac.verify.output import replica_lines, text_report
+from somac.verify.replicas import LoggingSystem, MergingSystem, Observer, Watch
+from somac.verify.report import Report
+from somart import merge
+
+TRADE = """\
+cell Pricing {{
+    memory {{ trades: Map<String, Map> [persistent] }}
+    scale {{ replicas: {replicas}  shard: trades  consistency: {level} }}
+    state trade {{ initial: pending
+        pending -> confirmed    confirmed -> executed    confirmed -> cancelled
+        executed -> settled     lost -> lost }}
+}}
+"""
+TOML = '[verify]\nnever = ["lost"]\n[verify.after.executed]\nnever = ["cancelled"]\n'
+
+
+def trade(level: str, count: int = 3, delivered: bool = False, toml: str = TOML) -> Report:
+    program = load_text(TRADE.format(level=level, replicas=count)).program
+    assert program is not None
+    return verify([program], manifest_of(toml), lambda _: delivered)
+
+
+def statuses(report: Report) -> list[str]:
+    (machine,) = report.survivals
+    return [check.status for check, _ in machine.checks]
+
+
+def graph(*arrows: str) -> Kripke:
+    """A graph from arrows such as "ab"; it begins with "a"."""
+    names = sorted({name for arrow in arrows for name in arrow})
+    number = {name: at for at, name in enumerate(names)}
+    return Kripke(names, [[number[a[1]] for a in arrows if a[0] == name] for name in names])
+
+
+def findings(system: MergingSystem | LoggingSystem) -> set[object]:
+    if isinstance(system, MergingSystem):
+        return set(explore(system.initial(), system.steps, system.breaks, 50_000).broken)
+    return set(explore(system.initial(), system.steps, system.breaks, 50_000).broken)
+
+
+def test_under_eventual_an_executed_trade_is_cancelled() -> None:
+    report = trade("eventual")
+    shown = "\n".join(replica_lines(report))
+    story = """
+      replica 1    replica 2
+      confirmed    confirmed    all agree; then the network delays everything
+      executed     confirmed    1 acknowledges confirmed → executed
+      executed     cancelled    2 acknowledges confirmed → cancelled
+      cancelled    cancelled    1 hears of confirmed → cancelled"""
+    loss = "confirmed → executed to a concurrent confirmed → cancelled"
+    assert f"  ⚠ acknowledged transitions can be lost: {loss}{story}" in shown
+    assert f"  ⚠ after('executed', state != 'cancelled') does not survive{story}" in shown
+    assert "what helps: `consistency: strong`" in shown
+    assert report.warned
+
+
+@pytest.mark.parametrize("level", ["eventual", "causal"])
+def test_replicas_that_merge_lose_transitions_even_when_all_is_delivered(level: str) -> None:
+    report = trade(level, delivered=True)
+    assert "warning" in statuses(report)
+    assert report.warned
+
+
+def test_under_strong_the_lifecycle_survives() -> None:
+    assert set(statuses(trade("strong", delivered=True))) == {"pass"}
+    (machine,) = trade("strong", delivered=True).survivals
+    said = [check.message for check, _ in machine.checks]
+    held = "holds on every replica and for every client"
+    assert said == [
+        "no acknowledged transition is lost",
+        "no replica shows a history that the lifecycle forbids",
+        "replicas that know the same show the same",
+        f"never(state == 'lost') {held}",
+        f"after('executed', state != 'cancelled') {held}",
+    ]
+
+
+def test_what_the_runtime_does_not_do_is_no_pass_on_replicas() -> None:
+    for level in ("strong", "causal", "eventual"):
+        assert "pass" not in statuses(trade(level))
+    (machine,) = trade("strong").survivals
+    assert all(c.message.endswith("not enforced by this runtime") for c, _ in machine.checks)
+
+
+def test_a_state_that_one_node_never_reaches() -> None:
+    shown = replica_lines(trade("eventual", delivered=True))
+    assert "  ✓ never(state == 'lost') holds on every replica and for every client" in shown
+
+
+def test_what_one_node_refutes_is_not_examined_again() -> None:
+    toml = '[verify]\nnever = ["executed"]\n[verify.after.pending]\nnever = ["settled"]\n'
+    assert not any("state" in line for line in replica_lines(trade("strong", toml=toml))[1:])
+
+
+def test_the_report_itself_is_as_the_reference_has_it() -> None:
+    assert "replica 1" not in text_report(trade("eventual"))
+    assert not trade("eventual", count=1).survivals
+    assert not report_on("cell A { state m { a -> b } }").survivals
+
+
+def test_the_model_decides_by_the_code_of_the_runtime() -> None:
+    for name in ("latest", "tick", "deliverable", "moved"):
+        assert getattr(replicas, name) is getattr(merge, name)
+
+
+def test_a_lifecycle_of_one_step_survives_any_consistency() -> None:
+    observer = Observer(graph("ab"), [])
+    for causal in (False, True):
+        assert not findings(MergingSystem(observer, 2, 3, False, causal))
+        assert not findings(MergingSystem(observer, 3, 2, False, causal))
+
+
+def test_a_clock_that_is_ahead_turns_a_chain_back() -> None:
+    observer = Observer(graph("ab", "bc"), [])
+    assert ("backwards", 2, 1) in findings(MergingSystem(observer, 2, 3, False))
+    assert ("lost", 1, 2, 0, 1) in findings(MergingSystem(observer, 2, 3, True))
+
+
+def test_without_compare_and_set_the_log_loses_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = LoggingSystem(Observer(graph("ab", "ac"), []), 2, 2, True)
+    assert not findings(system)
+    monkeypatch.setattr(replicas, "moved", lambda read, current: [])
+    monkeypatch.setattr(survival, "STATES_MAX", 2000)
+    found = explore(system.initial(), system.steps, system.breaks, 2000).broken
+    assert {name[0] for name in found if isinstance(name, tuple)} >= {"lost"}
+
+
+def test_replicas_that_keep_what_came_last_never_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = MergingSystem(Observer(graph("ab", "ac"), []), 2, 2, False)
+    assert ("diverged",) not in findings(system)
+    monkeypatch.setattr(replicas, "latest", lambda mine, other: other)
+    assert ("diverged",) in findings(system)
+
+
+def test_causal_delivery_keeps_messages_back() -> None:
+    observer = Observer(graph("ab", "bc"), [])
+    eventual, causal = (MergingSystem(observer, 2, 3, False, kept) for kept in (False, True))
+    every = explore(eventual.initial(), eventual.steps)
+    fewer = explore(causal.initial(), causal.steps)
+    assert fewer.states < every.states
+
+
+@pytest.mark.parametrize("kind", ["merging", "logging"])
+def test_a_crashed_replica_comes_back(kind: str) -> None:
+    observer = Observer(graph("ab", "bc"), [Watch(2, 1)])
+    if kind == "merging":
+        merging = MergingSystem(observer, 2, 2, True)
+        first = merging.initial()
+        met = set(explore(first, merging.steps, lambda s: [s.down, *merging.view(s)]).broken)
+    else:
+        logging = LoggingSystem(observer, 2, 2, True)
+        begun = logging.initial()
+        met = set(explore(begun, logging.steps, lambda s: [s.down, *logging.view(s)]).broken)
+    assert {"(down)", replicas.CRASHED, replicas.CRASHED - 1} <= met
+
+
+def test_each_story_can_be_walked() -> None:
+    system = MergingSystem(Observer(graph("ab", "ac", "bd", "da"), [Watch(2, 1)]), 2, 2, True)
+    broken = explore(system.initial(), system.steps, system.breaks).broken
+    assert broken
+    for name, story in broken.items():
+        assert story[0][1] in set(system.initial())
+        for (_, before), (action, after) in pairwise(story):
+            assert (action, after) in list(system.steps(before))
+        assert name in system.breaks(story[-1][1])
+
+
+def test_a_search_that_stops_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survival, "STATES_MAX", 20)
+    (machine,) = trade("strong", delivered=True).survivals
+    assert [check.status for check, _ in machine.checks] == ["warning"]
+    assert "what lies beyond is not examined" in machine.checks[0][0].message
+
+
+def test_a_huge_machine_is_not_examined() -> None:
+    arrows = " ".join(f"s{i} -> s{i + 1}" for i in range(survival.LARGEST))
+    report = report_on(f"cell A {{ state m {{ {arrows} }} scale {{ replicas: 2 }} }}")
+    assert "not examined: more than 100 states" in replica_lines(report)[1]
