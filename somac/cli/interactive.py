@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BINDING = re.compile(r"\s*(?:let\s+)?([a-z_]\w*)\s*(=|[-+*/]=)(?![=>])", re.ASCII)
 CELL = re.compile(r"\s*cell\s+(?:[a-z]+\s+)?([A-Za-z_]\w*)")
 PROMPT = "soma> "
+END = "_line_end"  # a parameter, whose value marks answers that no `return` and no `e?` cut short
 
 
 @dataclass
@@ -57,8 +58,9 @@ class Session:
             names.append(binding[1])
         body = text if binding else f"let _result = match () {{ _ -> {{\n{text}\n }} }}"
         result = "()" if binding else "_result"
-        params = ", ".join(f"{name}: Any" for name in self.variables)
-        handler = f"on _line({params}) {{\n{body}\n [{', '.join([result, *names])}] }}"
+        params = ", ".join(f"{name}: Any" for name in (END, *self.variables))
+        answer = ", ".join([END, result, *names])
+        handler = f"on _line({params}) {{\n{body}\n [{answer}] }}"
         spec = self._compile(handler, text)
         if spec is not None:
             self._call(spec, names)
@@ -80,11 +82,13 @@ class Session:
 
         app = (spec.app_class or App)(spec, self.engine)
         try:
-            result, *values = app.call("ReplSession", "_line", list(self.variables.values()))
+            result = app.call("ReplSession", "_line", [END, *self.variables.values()])
         except SomaError as error:
             report(str(error))
             return
-        self.variables = dict(zip(names, values, strict=True))
+        if isinstance(result, list) and result and result[0] == END:
+            _, result, *values = result
+            self.variables = dict(zip(names, values, strict=True))
         if result is not None:
             say(text(result))
 

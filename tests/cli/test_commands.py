@@ -431,6 +431,13 @@ def test_repl_keeps_what_was_said(soma) -> None:
     assert done.code == 0
 
 
+def test_repl_survives_lines_that_return(soma) -> None:
+    lines = ["let x = 1", "return 5", "return [1, 2]", 'map("error", "bad")?', "break", "x"]
+    done = soma("repl", stdin="\n".join(lines) + "\n")
+    assert done.out == '5\n[1, 2]\n{"error": "bad"}\n1\n'
+    assert done.err == "error: break outside of loop\n"
+
+
 def test_repl_shows_errors_in_the_line_itself(soma) -> None:
     done = soma("repl", stdin='let y = 2\n1 +\ny + "abc\ncell A { on f( { 1 } }\n')
     assert done.err == (
