@@ -12,11 +12,10 @@ from ..manifest import Manifest
 from .composition import composition_blocks, protocol_blocks
 from .distribution import Delivers, distribution_block, plan_of
 from .lifecycle import Lifecycle, state_names
-from .properties import Wishes
+from .properties import Demands, Wishes
 from .refinement import Driver, effect_checks, isolation_checks, refinement_checks, remarks
 from .report import Block, Check, Report, Survival, Temporal
 from .structure import structural_checks
-from .survival import survival_of
 from .temporal import Judge
 from .termination import termination_checks
 
@@ -87,16 +86,22 @@ class _Work:
         self.blocks.append(
             Block(machine.name, states, machine.initial, tuple(life.terminal), checks)
         )
-        scale = sections(driver.cell, n.Scale)
-        if scale:
-            survival = survival_of(life, demands, plan_of(scale[-1]), self.delivers)
-            self.survivals += [survival] if survival is not None else []
+        self.survival(driver.cell, life, demands)
         judge = Judge(life, demands, driver)
         self.temporal.append(Temporal(machine.name, tuple(judge.verdicts())))
         for demand in demands.properties:
             self.diagnostics += self.wishes.unknown(machine.name, demand)
         self.diagnostics += judge.diagnostics
         self.diagnostics += remarks(driver, life)
+
+    def survival(self, cell: n.Cell, life: Lifecycle, demands: Demands) -> None:
+        """Examines a machine on the replicas that its cell declares."""
+        scale = sections(cell, n.Scale)
+        if scale:
+            from .survival import survival_of  # it imports the runtime, which others need not
+
+            survival = survival_of(life, demands, plan_of(scale[-1]), self.delivers)
+            self.survivals += [survival] if survival is not None else []
 
 
 def _machine_checks(program: Program, driver: Driver, life: Lifecycle) -> Iterator[Check]:
