@@ -62,9 +62,9 @@ class Driver:
         return moves_of(body, self._asked, self._effects_move)
 
     @cached_property
-    def _asked(self) -> list[str]:
+    def _asked(self) -> frozenset[str]:
         """The states that `get_status` can answer: those of the first machine."""
-        return state_names(self.machines[0])
+        return frozenset(state_names(self.machines[0]))
 
     @cached_property
     def _effects_move(self) -> bool:
