@@ -1,7 +1,8 @@
 """How long proofs take: machines as programs have them, and chains far beyond that.
 
-Run it alone or with `make bench`. pyModelChecking, if it is installed, decides the same formula on
-the same graph; other columns are goals in milliseconds.
+Run it alone or with `make bench`. pyModelChecking and Spin (Debian: `spin`, `gcc`), if
+they are installed, decide the same formula on the same graph; other columns are goals in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import resource
+import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,12 +28,14 @@ from somac.manifest import Manifest
 from somac.verify import verify
 from somac.verify.checker import Checker
 from somac.verify.ctl import parse
+from somac.verify.distribution import distribution_block
 from somac.verify.evidence import Explainer
 from somac.verify.explorer import explore
 from somac.verify.kripke import Kripke
 
 ROUNDS = 5
 WIDEST_PEER = 100  # states; the peer's time grows faster than ours
+RING_FOR_SPIN = 1000  # states; gcc's time grows with the model
 
 
 def milliseconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
@@ -84,8 +90,20 @@ def chain(size: int) -> Callable[[], object]:
     return work
 
 
-def against_peer() -> None:
-    """The same formula on the same ring by another model checker."""
+def ring(size: int) -> tuple[list[str], list[list[int]]]:
+    """States and successors of a ring in which every seventh state also leads to itself."""
+    loops = set(range(0, size, 7))
+    successors = [[(i + 1) % size, *([i] if i in loops else [])] for i in range(size)]
+    return [f"s{i}" for i in range(size)], successors
+
+
+def decide(size: int) -> bool:
+    names, successors = ring(size)
+    return Checker(Kripke(names, successors)).holds(parse("AF s50"))
+
+
+def against_pymodelchecking() -> None:
+    """The same formula on the same ring by a model checker in Python."""
     try:
         peer = importlib.import_module("pyModelChecking")
         ctl = importlib.import_module("pyModelChecking.CTL")
@@ -93,16 +111,61 @@ def against_peer() -> None:
         print("pyModelChecking is not installed: no comparison")
         return
     size = WIDEST_PEER
-    edges = [(i, (i + 1) % size) for i in range(size)] + [(i, i) for i in range(0, size, 7)]
-    successors: list[list[int]] = [[] for _ in range(size)]
-    for source, target in edges:
-        successors[source].append(target)
-    names = [f"s{i}" for i in range(size)]
+    names, successors = ring(size)
+    edges = [(i, target) for i, targets in enumerate(successors) for target in targets]
     theirs = peer.Kripke(R=edges, L={i: {names[i]} for i in range(size)})
     formula = ctl.A(ctl.F(ctl.AtomicProposition("s50")))
-    ours = milliseconds(lambda: Checker(Kripke(names, successors)).states(parse("AF s50")))
+    if (0 in ctl.modelcheck(theirs, formula)) != decide(size):
+        raise SystemExit("pyModelChecking disagrees")
+    ours = milliseconds(lambda: decide(size))
     other = milliseconds(lambda: ctl.modelcheck(theirs, formula))
     row(f"AF on a ring of {size} (other: pyModelChecking)", ours, other, "< 1")
+
+
+def promela(size: int) -> str:
+    """The ring as a model for Spin."""
+    _, successors = ring(size)
+    steps = [
+        f"  :: d_step {{ s == {source} -> s = {target} }}"
+        for source, targets in enumerate(successors)
+        for target in targets
+    ]
+    body = "\n".join(steps)
+    return f"int s = 0;\nactive proctype m() {{ do\n{body}\n  od }}\nltl met {{ <> (s == 50) }}\n"
+
+
+def against_spin() -> None:
+    """The same formula on the same ring by Spin: its run alone, and with what makes it."""
+    if shutil.which("spin") is None or shutil.which("gcc") is None:
+        print("spin and gcc are not both installed: no comparison")
+        return
+    size = RING_FOR_SPIN
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "ring.pml").write_text(promela(size), "utf-8")
+
+        def command(*words: str) -> str:
+            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120)
+            return done.stdout
+
+        def prepare() -> None:
+            command("spin", "-a", "ring.pml")
+            command("gcc", "-O1", "-w", "-o", "pan", "pan.c")
+
+        made = milliseconds(prepare, 1)
+        holds = "errors: 0" in command("./pan", "-a", "-m1000000")
+        ran = milliseconds(lambda: command("./pan", "-a", "-m1000000"))
+    if holds != decide(size):
+        raise SystemExit("Spin disagrees")
+    ours = milliseconds(lambda: decide(size))
+    row(f"AF on a ring of {size} (other: Spin's run)", ours, ran, "")
+    row("  (other: Spin with generating and compiling)", ours, made + ran, "< 1")
+
+
+def scaled(replicas: int) -> Callable[[], object]:
+    """The arithmetic of a scale section."""
+    scale = n.Scale((n.ScaleEntry("replicas", replicas), n.ScaleEntry("tolerance", 2)))
+    cell = n.Cell("cell", "A", (scale,))
+    return lambda: [distribution_block(cell, lambda _: False) for _ in range(1000)]
 
 
 def grid(size: int) -> Callable[[], object]:
@@ -136,7 +199,10 @@ def main() -> None:
     long = milliseconds(chain(100_000), 3)
     row("chain of 100,000 against ten times 10,000", long, 10 * short, "<= 1.2")
     row("explorer: 125,000 states of three counters", milliseconds(grid(50), 3), 1250, "<= 1")
-    against_peer()
+    against_pymodelchecking()
+    against_spin()
+    few, many = milliseconds(scaled(50)), milliseconds(scaled(5_000))
+    row("1,000 scale sections, 5,000 against 50 replicas", many, few, "<= 1.5")
     if large:
         row("chain of 1,000,000", milliseconds(chain(1_000_000), 1), 15_000, "<= 1")
         mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
