@@ -94,7 +94,8 @@ class CellWriter:
 
     def _runtime(self) -> None:
         found = sections(self.cell, n.Runtime)
-        if not found:
+        bare = any(not section.cells for section in sections(self.cell, n.Interior))
+        if not found and not bare:  # an interior without cells makes `run` show the state, too
             return
         entries = [text for s in found for e in s.entries if (text := self._runtime_entry(e))]
         self.out.add(f"soma_runtime = {tuple_of(entries) if entries else '()'}")
