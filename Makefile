@@ -35,8 +35,9 @@ lint: $(READY) ## check formatting, style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY) ## measure generated code, storage and serving against their peers
+bench: $(READY) ## measure generated code, storage, serving and proofs against their peers
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/verifying.py
 
 soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples (SECONDS, KILLS, FACTOR)
 	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)
