@@ -1,8 +1,9 @@
 """The certificate of a built package: what was compiled, by what, and what was found.
 
 A node will refuse to join a cluster whose certificate differs in a way that matters: slots, scale
-and lifecycle. These are under `program`, and `digest` is the digest of exactly that part. When the package is put
-together, `somart.certificate` adds the digests of its files, which a node compares at start-up.
+and lifecycle. These are under `program`, and `digest` is the digest of exactly that part. When the
+package is put together, `somart.certificate` adds the digests of its files, which a node compares
+at start-up.
 """
 
 from __future__ import annotations
