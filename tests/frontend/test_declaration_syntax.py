@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from frontend_snippets import errors_of, module_of, section_of
+from frontend_snippets import errors_of, module_of, parse_text, section_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from somac.frontend import nodes as n
 from somac.frontend.dump import dump
@@ -32,6 +35,59 @@ def test_a_chain_is_single_arrows_and_its_block_belongs_to_the_first() -> None:
         n.Transition("c", "d"),
     )
     assert errors_of("cell A { state m { a -> b -> c { guard { x } } } }")
+
+
+STATES = st.sampled_from(["a", "b2", "C", "_d", "cell", "initial", "guard", "state"])
+BLANKS = st.sampled_from(["", " ", "\n", " // -> { \n", "/* -> */"])
+
+
+@given(
+    st.lists(
+        st.tuples(st.one_of(STATES, st.just("*")), st.lists(STATES, min_size=1, max_size=3)),
+        max_size=8,
+    ),
+    st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_arrows_in_a_row_are_read_one_by_one(
+    lines: list[tuple[str, list[str]]], data: st.DataObject
+) -> None:
+    """Rows of plain arrows have a rule of their own; chains, blocks and comments may interrupt."""
+    lines = [("start", ["a"]), *lines]
+    text, wanted = "", []
+    for source, (first, *others) in lines:
+        block = data.draw(st.sampled_from(["", " { guard { x } }"]))
+        arrow = f"{data.draw(BLANKS)}->{data.draw(BLANKS)}"
+        text += f"{source}{arrow}{first}{block}" + "".join(f" -> {name}" for name in others) + "\n"
+        wanted.append((source, first, block != ""))
+        wanted += [(a, b, False) for a, b in pairwise([first, *others])]
+    machine = section_of(f"state m {{ {text} }}")
+    assert isinstance(machine, n.Machine)
+    found = machine.transitions
+    assert [(t.source, t.target, t.guard is not None) for t in found] == wanted
+    for arrow_node in found:
+        written = arrow_node.span.source.text[arrow_node.span.start : arrow_node.span.end]
+        ends = (arrow_node.source, arrow_node.target if arrow_node.guard is None else "}")
+        assert (written.startswith(ends[0]), written.endswith(ends[1])) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "place"),
+    [
+        ("a -> b b => c", "expected '->', found '=>'", "=>"),
+        ("a -> b b -> if", "expected name, found 'if'", "if"),
+        ("a -> b b c -> d", "expected '->', found 'c'", "c ->"),
+        ("a -> b -> -> c", "expected name, found '->'", "-> c"),
+        ("a -> b { c }", "expected 'guard', 'effect', or '}', found 'c'", "c }"),
+        ("a -> b *= c", "expected name, found '*='", "*="),
+    ],
+)
+def test_a_mistake_behind_arrows_is_found_where_it_is(text: str, message: str, place: str) -> None:
+    program = f"cell A {{ state m {{ {text} }} }}"
+    found, *_ = parse_text(program).diagnostics
+    assert found.message == message
+    assert found.span is not None
+    assert found.span.start == program.rindex(place)
 
 
 def test_the_anonymous_machine_is_named_after_its_cell() -> None:

@@ -69,6 +69,8 @@ def hint_for(rule: str, scan: Scan, index: int) -> str | None:
         return _closest(word, _SECTIONS)
     if rule == "item":
         return _closest(word, ["cell", "protocol"]) or _misplaced_use(word)
+    if rule == "ARROW" and word == "=>":
+        return "an arrow between states, or of a `match`, is written `->`"
     if word == "{" and index and scan.word(index - 1)[:1].isupper():
         return "a `{` behind a capitalised name opens a record: put the name in parentheses"
     if word in _COMPARISONS:

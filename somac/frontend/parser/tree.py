@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from .. import nodes as n
 from .base import kids, word
-from .grammar import Tree
+from .grammar import Tree, plain_arrow
 from .statements import StatementBuilder
 
 
@@ -200,6 +200,13 @@ class Builder(StatementBuilder):
                 )
             )
         return arrows
+
+    def visit_plain_arrows(self, tree: Tree) -> list[n.Transition]:
+        """Arrows of two names each: long machines have thousands."""
+        return [
+            n.Transition(found[1], found[2], None, None, span=self.place(*found.span()))
+            for found in plain_arrow().finditer(self.text, tree.start, tree.end)
+        ]
 
     # --- timers, scale, cost, variants -------------------------------------------------------
 
