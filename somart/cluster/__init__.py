@@ -1,0 +1,1 @@
+"""Many processes as one: membership, the bus, the ring, replication (docs/decisions/012)."""
