@@ -26,7 +26,7 @@ class _Message(Struct, frozen=True, array_like=True):
 # --- membership ----------------------------------------------------------------------------------
 
 
-class MemberState(_Message):
+class MemberState(_Message, frozen=True):
     """What is known of a member; a higher incarnation wins, then the worse status.
 
     `status` is alive, suspect, dead, left or removed; `ring` is joining or ready.
@@ -40,26 +40,26 @@ class MemberState(_Message):
     ring: Name
 
 
-class Join(_Message, tag="CLUSTER JOIN"):
+class Join(_Message, frozen=True, tag="CLUSTER JOIN"):
     """I am new here, or back; answered by `Members`."""
 
     member: MemberState
 
 
-class Members(_Message, tag="CLUSTER MEMBERS"):
+class Members(_Message, frozen=True, tag="CLUSTER MEMBERS"):
     """All that the sender knows of the cluster."""
 
     members: list[MemberState]
 
 
-class Heartbeat(_Message, tag="CLUSTER HEARTBEAT"):
+class Heartbeat(_Message, frozen=True, tag="CLUSTER HEARTBEAT"):
     """A probe; answered by `Alive` with its number. Carries gossip."""
 
     number: Count
     gossip: list[MemberState]
 
 
-class Alive(_Message, tag="CLUSTER ALIVE"):
+class Alive(_Message, frozen=True, tag="CLUSTER ALIVE"):
     """The answer to a probe, of oneself or (`subject`) by order of another."""
 
     number: Count
@@ -67,7 +67,7 @@ class Alive(_Message, tag="CLUSTER ALIVE"):
     gossip: list[MemberState]
 
 
-class ProbeRequest(_Message, tag="CLUSTER PROBE"):
+class ProbeRequest(_Message, frozen=True, tag="CLUSTER PROBE"):
     """Please probe `target` for me."""
 
     number: Count
@@ -78,7 +78,7 @@ class ProbeRequest(_Message, tag="CLUSTER PROBE"):
 # --- data ----------------------------------------------------------------------------------------
 
 
-class VersionWire(_Message):
+class VersionWire(_Message, frozen=True):
     """A key's version: the last write's stamp, and what nodes have added to it since.
 
     `added` maps a node to (number of its additions, their sum).
@@ -88,7 +88,7 @@ class VersionWire(_Message):
     added: dict[Name, tuple[Count, int]] | None = None
 
 
-class Write(_Message):
+class Write(_Message, frozen=True):
     """One key of one table as it is after a commit; `kind` None: deleted (a tombstone)."""
 
     table: Name
@@ -100,7 +100,7 @@ class Write(_Message):
     expires: int = 0
 
 
-class Batch(_Message, tag="EVENT _cluster_set"):
+class Batch(_Message, frozen=True, tag="EVENT _cluster_set"):
     """The writes of one commit of `origin`, its `number`-th; `before` is the one sent before it on
     this stream. `depends` is what the origin had seen (causal), else empty."""
 
@@ -111,14 +111,14 @@ class Batch(_Message, tag="EVENT _cluster_set"):
     writes: list[Write]
 
 
-class Received(_Message, tag="EVENT _cluster_received"):
+class Received(_Message, frozen=True, tag="EVENT _cluster_received"):
     """All batches of the stream up to `number` are durable here."""
 
     origin: Name
     number: Count
 
 
-class Get(_Message, tag="EVENT _cluster_get"):
+class Get(_Message, frozen=True, tag="EVENT _cluster_get"):
     """The value of a key, once the receiver has seen `after`."""
 
     request: Count
@@ -127,7 +127,7 @@ class Get(_Message, tag="EVENT _cluster_get"):
     after: VectorWire
 
 
-class GetReply(_Message, tag="EVENT _cluster_get_reply"):
+class GetReply(_Message, frozen=True, tag="EVENT _cluster_get_reply"):
     """`write` None: never heard of the key. `refused`: why there is no answer, else empty."""
 
     request: Count
@@ -135,7 +135,7 @@ class GetReply(_Message, tag="EVENT _cluster_get_reply"):
     refused: Text = ""
 
 
-class Values(_Message, tag="EVENT _cluster_values"):
+class Values(_Message, frozen=True, tag="EVENT _cluster_values"):
     """Entries of some segments: `what` is keys, values or len; answered in pages."""
 
     request: Count
@@ -146,7 +146,7 @@ class Values(_Message, tag="EVENT _cluster_values"):
     cursor: str = ""
 
 
-class ValuesReply(_Message, tag="EVENT _cluster_values_reply"):
+class ValuesReply(_Message, frozen=True, tag="EVENT _cluster_values_reply"):
     """A page; `cursor` empty on the last one. `lacking` are segments not served here."""
 
     request: Count
@@ -157,7 +157,7 @@ class ValuesReply(_Message, tag="EVENT _cluster_values_reply"):
     refused: Text = ""
 
 
-class SyncRequest(_Message, tag="EVENT _cluster_sync_request"):
+class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
     """A round of anti-entropy begins: digests of groups of segments, or of segments."""
 
     request: Count
@@ -167,7 +167,7 @@ class SyncRequest(_Message, tag="EVENT _cluster_sync_request"):
     """(group or segment, digest)"""
 
 
-class SyncSummary(_Message, tag="EVENT _cluster_sync_summary"):
+class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
     """The keys and versions of segments that differ."""
 
     request: Count
@@ -177,7 +177,7 @@ class SyncSummary(_Message, tag="EVENT _cluster_sync_summary"):
     more: bool
 
 
-class SyncEntries(_Message, tag="EVENT _cluster_sync_entries"):
+class SyncEntries(_Message, frozen=True, tag="EVENT _cluster_sync_entries"):
     """Entries that the receiver lacks, and keys that the sender lacks and asks for."""
 
     request: Count
@@ -186,19 +186,19 @@ class SyncEntries(_Message, tag="EVENT _cluster_sync_entries"):
     more: bool
 
 
-class SyncDone(_Message, tag="EVENT _cluster_sync_done"):
+class SyncDone(_Message, frozen=True, tag="EVENT _cluster_sync_done"):
     """What was sent with `request` is merged and durable here."""
 
     request: Count
 
 
-class Ready(_Message, tag="EVENT _cluster_ready"):
+class Ready(_Message, frozen=True, tag="EVENT _cluster_ready"):
     """Segments of which the sender now has all that the receiver held."""
 
     segments: list[Segment]
 
 
-class IdRequest(_Message, tag="EVENT _cluster_ids"):
+class IdRequest(_Message, frozen=True, tag="EVENT _cluster_ids"):
     """A block of ids for a counter, please; or, `region`, a share of the sender's own region."""
 
     request: Count
@@ -206,7 +206,7 @@ class IdRequest(_Message, tag="EVENT _cluster_ids"):
     region: bool = False
 
 
-class IdBlock(_Message, tag="EVENT _cluster_ids_reply"):
+class IdBlock(_Message, frozen=True, tag="EVENT _cluster_ids_reply"):
     """Ids `first` to `last` are the receiver's alone; `last` 0: none to give."""
 
     request: Count
@@ -218,7 +218,7 @@ class IdBlock(_Message, tag="EVENT _cluster_ids_reply"):
 # --- signals -------------------------------------------------------------------------------------
 
 
-class Signal(_Message, tag="EVENT"):
+class Signal(_Message, frozen=True, tag="EVENT"):
     """An emitted signal with its list of arguments (JSON). Between nodes of a cluster it feeds SSE
     and WebSocket clients; over a `link` it calls handlers. `number` grows with every signal of
     its origin, for doublets."""
@@ -230,7 +230,7 @@ class Signal(_Message, tag="EVENT"):
     published: bool = False
 
 
-class TimerRan(_Message, tag="EVENT _cluster_after"):
+class TimerRan(_Message, frozen=True, tag="EVENT _cluster_after"):
     """An `after` block has run on the node that leads."""
 
     timer: Name
