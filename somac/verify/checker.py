@@ -6,6 +6,7 @@ Paths are maximal: infinite and fair, or ending where an entity may rest (`Kripk
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 from .ctl import Formula
@@ -116,12 +117,15 @@ class Checker:
             starts = either(cores, both(inside, graph.ends))
             return graph.backward(members(starts), inside)
         found = bytearray(inside)
-        left = [0] * len(graph)
+        left = array("l", bytes(array("l").itemsize * len(graph)))  # ways on, still
         leaving = []
-        for state in members(inside):
-            left[state] = sum(inside[target] for target in graph.successors[state])
-            if not left[state] and not graph.ends[state]:
-                leaving.append(state)
+        for state, targets in enumerate(graph.successors):
+            if found[state]:
+                for target in targets:
+                    if inside[target]:
+                        left[state] += 1
+                if not left[state] and not graph.ends[state]:
+                    leaving.append(state)
         while leaving:
             gone = leaving.pop()
             found[gone] = 0

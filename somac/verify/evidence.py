@@ -95,13 +95,16 @@ class Explainer:
         possible = self.checker.always_within(inside)
         if not possible[start]:
             raise ValueError("every path meets the avoided states")
-        path, seen = [start], {start: 0}
-        while not self.graph.ends[path[-1]]:
-            following = next(s for s in self.graph.successors[path[-1]] if possible[s])
-            if following in seen:
-                return Trace(tuple(path), seen[following])
-            seen[following] = len(path)
-            path.append(following)
+        path, seen, state = [start], bytearray(len(possible)), start
+        while not self.graph.ends[state]:
+            seen[state] = 1
+            for following in self.graph.successors[state]:
+                if possible[following]:
+                    break
+            state = following
+            if seen[state]:
+                return Trace(tuple(path), path.index(state))
+            path.append(state)
         return Trace(tuple(path))
 
     def _avoid_fairly(self, inside: States, start: int) -> Trace:

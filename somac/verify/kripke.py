@@ -46,11 +46,19 @@ class Kripke:
         return {name: number for number, name in enumerate(self.names)}
 
     @cached_property
-    def predecessors(self) -> list[list[int]]:
-        found: list[list[int]] = [[] for _ in self.successors]
+    def predecessors(self) -> Sequence[Sequence[int]]:
+        """Per state, where its edges come from, ascending. Most states have one such, and a tuple
+        of numbers, unlike a list, is nothing that the garbage collector goes through again."""
+        found: list[list[int] | tuple[int, ...]] = [()] * len(self)
         for source, targets in enumerate(self.successors):
             for target in targets:
-                found[target].append(source)
+                known = found[target]
+                if not known:
+                    found[target] = (source,)
+                elif isinstance(known, list):
+                    known.append(source)
+                else:
+                    found[target] = [*known, source]
         return found
 
     @cached_property
@@ -72,13 +80,14 @@ class Kripke:
         """A path with the fewest edges from `start` to a goal; all but its last are `inside`."""
         if goal(start):
             return [start]
-        came_from = {start: start}
+        came_from = [-1] * len(self)
+        came_from[start] = start
         queue = [start]
         for state in queue:  # grows while it is walked: breadth first
             if inside is not None and not inside[state]:
                 continue
             for target in self.successors[state]:
-                if target not in came_from:
+                if came_from[target] < 0:
                     came_from[target] = state
                     if goal(target):
                         return _trail(came_from, target)
@@ -86,10 +95,8 @@ class Kripke:
         return None
 
 
-def _distinct(targets: Sequence[int]) -> Sequence[int]:
-    if len(targets) < 2:
-        return targets
-    return list(dict.fromkeys(targets))
+def _distinct(targets: Sequence[int]) -> tuple[int, ...]:
+    return tuple(targets) if len(targets) < 2 else tuple(dict.fromkeys(targets))
 
 
 def _closure(
@@ -107,7 +114,7 @@ def _closure(
     return found
 
 
-def _trail(came_from: dict[int, int], last: int) -> list[int]:
+def _trail(came_from: Sequence[int], last: int) -> list[int]:
     path = [last]
     while came_from[path[-1]] != path[-1]:
         path.append(came_from[path[-1]])
