@@ -64,7 +64,7 @@ def main(
     try:
         root = static_root or _package_static(spec)
         found = parser.parse_args(argv)
-        options = options_of(parser, found, root, spec.manifest.serve)
+        options = options_of(parser, found, root, spec.manifest)
     except SystemExit as leaving:  # argparse has said why
         return leaving.code if isinstance(leaving.code, int) else 2
     if built and not _fits_certificate(spec, options, found.unverified):
@@ -202,6 +202,8 @@ class Node:
         cell = served_cell(spec)
         if cell is None:
             raise StartFailure("no cell found")
+        if options.cluster.join:
+            raise StartFailure("--join comes with the cluster; this version serves a single node")
         self._spec = spec
         self._cell: type[Cell] = cell
         self._options = options

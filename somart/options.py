@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from .cluster.options import ClusterOptions, add_cluster_arguments, cluster_options_of
 from .serve.limits import DEFAULT_LIMITS, ServeLimits
-from .spec import ServeSpec
+from .spec import ManifestSpec, ServeSpec
 
 T = TypeVar("T")
 
@@ -16,14 +19,7 @@ DEFAULT_PORT = 8080
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_DATA = ".soma_data"
 MAX_PORT = 65_535
-
-_CLUSTER_OPTIONS = (
-    ("join", "HOST:PORT"),
-    ("cluster-secret-file", "FILE"),
-    ("tls-cert", "FILE"),
-    ("tls-key", "FILE"),
-    ("tls-ca", "FILE"),
-)
+NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,7 @@ class ServeOptions:
     static_root: Path | None = None
     dashboard_everywhere: bool = False
     limits: ServeLimits = field(default=DEFAULT_LIMITS)
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
 
 
 def _port(word: str) -> int:
@@ -84,10 +81,7 @@ def make_parser(prog: str | None = None, description: str | None = None) -> argp
     logs.add_argument(
         "--quiet", action="store_false", dest="log_requests", help="no line per request"
     )
-    cluster = parser.add_argument_group("cluster")
-    for name, metavar in _CLUSTER_OPTIONS:
-        cluster.add_argument(f"--{name}", metavar=metavar, help="comes with the cluster")
-    cluster.add_argument("--insecure", action="store_true", help="comes with the cluster")
+    add_cluster_arguments(parser)
     return parser
 
 
@@ -95,27 +89,33 @@ def options_of(
     parser: argparse.ArgumentParser,
     found: argparse.Namespace,
     static_root: Path | None = None,
-    defaults: ServeSpec | None = None,
+    manifest: ManifestSpec | None = None,
 ) -> ServeOptions:
-    """The options behind parsed arguments, `[serve]` of the manifest where they say nothing.
+    """The options behind parsed arguments; where they say nothing, what the manifest says.
 
     Leaves the process with code 2 on misuse.
     """
-    defaults = defaults or ServeSpec()
-    for name in (*(name for name, _ in _CLUSTER_OPTIONS), "insecure"):
-        if getattr(found, name.replace("-", "_")):
-            parser.error(f"--{name} comes with the cluster; this version serves a single node")
+    manifest = manifest or ManifestSpec()
+    defaults, seeds, node_id = manifest.serve, manifest.seeds, manifest.node_id
+    port = _first(found.port, defaults.port, DEFAULT_PORT)
     return ServeOptions(
-        port=_first(found.port, defaults.port, DEFAULT_PORT),
+        port=port,
         host=_first(found.host, defaults.host, DEFAULT_HOST),
         data=found.data,
-        node_id=found.node_id,
+        node_id=_node_id(parser, found.node_id or os.environ.get("SOMA_NODE_ID") or node_id),
         verbose=found.verbose,
         log_requests=found.log_requests or found.verbose,
         static_root=static_root,
         dashboard_everywhere=found.dashboard_everywhere,
         limits=_limits(defaults),
+        cluster=cluster_options_of(parser, found, os.environ, seeds, port),
     )
+
+
+def _node_id(parser: argparse.ArgumentParser, given: str | None) -> str | None:
+    if given is not None and not NODE_ID.fullmatch(given):
+        parser.error(f"'{given}' is no node id: letters, digits and . _ : - , at most 128 of them")
+    return given
 
 
 def _first(given: T | None, declared: T | None, default: T) -> T:

@@ -34,7 +34,7 @@ def serve(words: Sequence[str]) -> int:
     if unit is None:
         return 1
     spec = compile_in_memory(unit)
-    options = options_of(parser, found, static_folder(unit).resolve(), spec.manifest.serve)
+    options = options_of(parser, found, static_folder(unit).resolve(), spec.manifest)
     return serve_program(spec, options)
 
 

@@ -13,7 +13,7 @@ from somac.cli import run_command
 from somac.cli.pipeline import compile_in_memory, read_runnable
 from somac.manifest import parse_manifest
 from somart.options import make_parser, options_of
-from somart.spec import ServeSpec
+from somart.spec import ManifestSpec, ServeSpec
 
 CELL = "cell S { on echo(v: Map) { v } }\n"
 MANIFEST = """[package]
@@ -37,17 +37,17 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def serve_spec(project: Path) -> ServeSpec:
+def manifest_spec(project: Path) -> ManifestSpec:
     unit = read_runnable(str(project / "app.cell"))
     assert unit is not None
-    return compile_in_memory(unit).manifest.serve
+    return compile_in_memory(unit).manifest
 
 
 def test_the_manifest_gives_the_defaults_of_the_options(project: Path) -> None:
-    declared = serve_spec(project)
-    assert declared == ServeSpec(max_body=100, timeout=1.5, host="127.0.0.2", port=4321)
+    declared = manifest_spec(project)
+    assert declared.serve == ServeSpec(max_body=100, timeout=1.5, host="127.0.0.2", port=4321)
     parser = make_parser()
-    options = options_of(parser, parser.parse_args([]), defaults=declared)
+    options = options_of(parser, parser.parse_args([]), manifest=declared)
     assert (options.host, options.port) == ("127.0.0.2", 4321)
     assert options.limits.body_bytes == 100
     assert (options.limits.request_seconds, options.limits.send_seconds) == (1.5, 1.5)
@@ -56,14 +56,14 @@ def test_the_manifest_gives_the_defaults_of_the_options(project: Path) -> None:
 def test_the_command_line_goes_before_the_manifest(project: Path) -> None:
     parser = make_parser()
     words = ["-p", "0", "--host", "localhost"]
-    options = options_of(parser, parser.parse_args(words), defaults=serve_spec(project))
+    options = options_of(parser, parser.parse_args(words), manifest=manifest_spec(project))
     assert (options.host, options.port) == ("localhost", 0)
 
 
 def test_without_a_manifest_all_is_as_ever(project: Path) -> None:
     (project / "soma.toml").unlink()
     parser = make_parser()
-    options = options_of(parser, parser.parse_args([]), defaults=serve_spec(project))
+    options = options_of(parser, parser.parse_args([]), manifest=manifest_spec(project))
     assert options == options_of(parser, parser.parse_args([]))
     assert (options.host, options.port) == ("127.0.0.1", 8080)
 
