@@ -188,14 +188,32 @@ class App:
         else:
             async with self._turns.of(owner), self._turns.together():
                 ended = self._attempt(body, args)
-        transaction, result, ticket, failure = ended
-        if ticket != DURABLE:
-            await self.engine.wait_durable(ticket)
+        if ended[2] != DURABLE:
+            await self.engine.wait_durable(ended[2])
+        try:
+            return self.end(ended)
+        finally:
+            del ended  # an error in it would keep this frame, and the frame the error
+
+    def begin(self, cell: str, handler: str, args: Sequence[Value] = ()) -> Ended | None:
+        """Runs a handler at once, up to its commit, if that takes no waiting; else None: `invoke`.
+
+        The result may be seen, by `end`, when the commit is durable. Raises SomaError for what is
+        no handler, or wrong arguments.
+        """
+        owner, (info, method) = self._resolve(cell, handler, args)
+        if info.is_async or not self._turns.free(owner) or self.calls.caller() is not None:
+            return None
+        return self._attempt(method, args)
+
+    def end(self, ended: Ended) -> Value:
+        """The result of a run whose commit is durable. Raises the SomaError that it ended with."""
+        transaction, result, _, failure = ended
         if failure is not None:
             try:
                 raise failure
             finally:
-                del ended, failure  # they would keep this frame, and it them
+                del ended, failure
         if transaction.events:
             self.events.deliver(transaction.events)
         return result

@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 
 from somart import App, Cell, ProgramSpec, Prop, SlotDecl, StandaloneEngine, Value, handler, ops
+from somart.engines.base import DURABLE
 from somart.node import main
+from somart.transaction import Transaction
 
 
 class Ungrouped(StandaloneEngine):
-    """One SQLite transaction and one fsync per request."""
+    """One SQLite transaction and one fsync per request, on the event loop at once."""
 
-    async def wait_durable(self, ticket: int) -> None:
-        self.flush()
-        self.check(ticket)
+    def commit(self, transaction: Transaction) -> int:
+        ticket = super().commit(transaction)
+        if ticket != DURABLE:
+            self.flush()
+            self.check(ticket)
+        return DURABLE
 
 
 class UngroupedApp(App):

@@ -93,6 +93,11 @@ class RequestParser:
             elif fresh and len(self.requests) == 1:
                 self._remember(data, self.requests[0])
 
+    @property
+    def between(self) -> bool:
+        """Whether what has arrived ends with a whole request, and another one may follow."""
+        return not (self.receiving or self.upgrade or self.refusal is not None)
+
     # Clients send the same head again and again. What was accepted at the beginning of a message
     # means the same at the beginning of the next, and need not be read again.
 

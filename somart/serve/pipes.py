@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -17,17 +18,41 @@ _LINGER_SECONDS = 1.0
 _LINGER_READS = 16
 
 
+MORE = 0
+"""What has come is dealt with; pass on what comes next."""
+
+HOLD = 1
+"""The same, but pass on nothing until `release`: an answer comes first."""
+
+LEAVE = 2
+"""The task that receives has to go on."""
+
+Take = Callable[[bytes], int]
+"""Takes what has arrived, empty at the end; gives MORE, HOLD or LEAVE."""
+
+
 class Disconnected(Exception):
     """The client is gone; nobody reads an answer any more."""
 
 
 class Pipe(Protocol):
-    """A connection. `local` says whether the other end is on this machine."""
+    """A connection. `local` says whether the other end is on this machine.
+
+    `in_place` says that `serve` passes on what arrives without a task of its own, so that waiting
+    has to be done elsewhere (HOLD).
+    """
 
     local: bool
+    in_place: bool
 
     async def receive(self, limit: int) -> bytes:
         """The next bytes, empty at the end. Raises Disconnected."""
+
+    async def serve(self, limit: int, take: Take) -> None:
+        """Passes on what arrives until `take` gives LEAVE. Raises Disconnected."""
+
+    def release(self, step: int) -> None:
+        """Ends a HOLD with MORE or LEAVE."""
 
     def try_receive(self, limit: int) -> bytes:
         """What has arrived already, perhaps nothing. Raises Disconnected."""
@@ -48,6 +73,8 @@ class Pipe(Protocol):
 class StreamPipe:
     """Any trio stream."""
 
+    in_place = False
+
     def __init__(self, stream: trio.abc.Stream, local: bool = True) -> None:
         self._stream = stream
         self.local = local
@@ -57,6 +84,13 @@ class StreamPipe:
             return bytes(await self._stream.receive_some(limit))
         except _BROKEN as error:
             raise Disconnected from error
+
+    async def serve(self, limit: int, take: Take) -> None:
+        while take(await self.receive(limit)) is not LEAVE:
+            continue
+
+    def release(self, step: int) -> None:
+        raise RuntimeError("a stream is not held")
 
     def try_receive(self, limit: int) -> bytes:
         return b""
@@ -118,13 +152,6 @@ class SocketPipe(StreamPipe):
             return 0
         except OSError as error:
             raise Disconnected from error
-
-
-def pipe_for(stream: trio.abc.Stream) -> Pipe:
-    """The quickest pipe for a stream."""
-    if isinstance(stream, trio.SocketStream) and os.name == "posix":
-        return SocketPipe(stream)
-    return StreamPipe(stream)
 
 
 def _is_loopback(stream: trio.SocketStream) -> bool:

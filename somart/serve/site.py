@@ -23,7 +23,7 @@ from .routing import METHODS, Call, Router, StaticFile, SystemPage
 from .static import StaticFolder
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app import App, Ended
     from ..cell import Cell
     from ..spec import ProgramSpec
 
@@ -90,6 +90,33 @@ class Site:
             response = refusal_reply(refusal.status, refusal.reason)
         except calls.TooDeep:
             response = refusal_reply(508, "too many calls of this server wait for this one")
+        except Exception as error:  # of the program or of the runtime: the client gets its text
+            response = self._failed(error)
+        if self._options.cors:
+            self._allow_origin(request, response)
+        return response
+
+    def attempt(self, request: Request) -> Ended | None:
+        """Runs the handler of a request up to its commit if nothing has to be waited for.
+
+        `answer` makes the response once the commit is durable. None: call `respond`.
+        """
+        if not self._opened.is_set() or self.log.verbose or _CALL_HEADER in request.headers:
+            return None
+        try:
+            route = self._router.route(request)
+            if not isinstance(route, Call):
+                return None
+            return self.app.begin(self.cell, route.handler, route.args)
+        except (Refused, SomaError):
+            return None
+
+    def answer(self, request: Request, ended: Ended, failure: Exception | None = None) -> Response:
+        """The response to a handler that has run; `failure` is that of its commit."""
+        try:
+            if failure is not None:
+                raise failure
+            response = reply(self.app.end(ended))
         except Exception as error:  # of the program or of the runtime: the client gets its text
             response = self._failed(error)
         if self._options.cors:

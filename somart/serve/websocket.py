@@ -29,7 +29,8 @@ from ..values.jsontext import to_json
 from .limits import ServeLimits
 from .log import printable
 from .message import encode
-from .pipes import Disconnected, Pipe, pipe_for
+from .pipes import Disconnected, Pipe
+from .polling import pipe_for
 from .replies import refusal_reply
 from .site import Site
 
