@@ -49,11 +49,12 @@ class Serve(Frozen):
 
 
 class Cluster(Frozen):
-    """`[cluster]`"""
+    """`[cluster]`. `intervals` are fields of the runtime's `ClusterConfig`, in milliseconds."""
 
     seeds: tuple[str, ...] = ()
     node_id: str | None = None
     engine: str | None = None
+    intervals: tuple[tuple[str, int], ...] = ()
 
 
 class Model(Frozen):
@@ -97,10 +98,11 @@ class Manifest:
 VERIFY_KEYS = frozenset(
     {"deadlock_free", "eventually", "never", "always", "after", "final", "fair", "ctl"}
 )
+INTERVALS = ("heartbeat_ms", "dead_ms", "forget_ms", "read_timeout_ms", "sync_interval_ms")
 KEYS: dict[str, frozenset[str]] = {
     "package": frozenset({"name", "version", "description", "author", "authors", "entry"}),
     "serve": frozenset({"cors", "max_body", "timeout", "static", "host", "port"}),
-    "cluster": frozenset({"seeds", "node_id", "engine"}),
+    "cluster": frozenset({"seeds", "node_id", "engine", *INTERVALS}),
     "compute": frozenset({"backend", "threads", "parallel"}),
     "agent": frozenset({"provider", "model", "url", "key", "retries", "mock", "capabilities"}),
     "storage": frozenset({"provider", "config", "overrides"}),
@@ -240,7 +242,16 @@ class _Reader:
         get = self._getter("cluster", table)
         seeds = self._strings("cluster", table, "seeds")
         node_id = get("node_id", str, "a string", None)
-        return Cluster(seeds, node_id, get("engine", str, "a string", None))
+        intervals: dict[str, int] = {}
+        for key in INTERVALS:
+            value = get(key, int, "an integer", None)
+            if value is not None and value < 1:
+                self._mismatch("cluster", key, "at least 1 millisecond")
+            elif value is not None:
+                intervals[key] = value
+        return Cluster(
+            seeds, node_id, get("engine", str, "a string", None), tuple(intervals.items())
+        )
 
     def _compute(self) -> Compute:
         table = self._table("compute")

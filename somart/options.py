@@ -108,7 +108,7 @@ def options_of(
         static_root=static_root,
         dashboard_everywhere=found.dashboard_everywhere,
         limits=_limits(defaults),
-        cluster=cluster_options_of(parser, found, os.environ, seeds, port),
+        cluster=cluster_options_of(parser, found, os.environ, seeds, port, manifest.intervals),
     )
 
 

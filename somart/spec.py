@@ -251,6 +251,7 @@ class ManifestSpec:
     peers: Mapping[str, str] = field(default_factory=dict)
     seeds: tuple[str, ...] = ()
     node_id: str | None = None
+    intervals: Mapping[str, int] = field(default_factory=dict)  # fields of ClusterConfig
     settings: Mapping[str, Any] = field(default_factory=dict)  # any further keys, as parsed
 
 

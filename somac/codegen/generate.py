@@ -232,4 +232,7 @@ def _manifest(manifest: Manifest) -> str:
         parts.append(f"seeds={tuple_of([string(s) for s in manifest.cluster.seeds])}")
     if manifest.cluster.node_id is not None:
         parts.append(f"node_id={string(manifest.cluster.node_id)}")
+    if manifest.cluster.intervals:
+        times = ", ".join(f"{string(a)}: {b}" for a, b in manifest.cluster.intervals)
+        parts.append(f"intervals={{{times}}}")
     return f"ManifestSpec({', '.join(parts)})"

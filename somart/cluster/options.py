@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -76,6 +76,7 @@ def cluster_options_of(
     environment: Mapping[str, str],
     seeds: tuple[str, ...],
     http_port: int,
+    intervals: Mapping[str, int],
 ) -> ClusterOptions:
     """The options behind parsed arguments: `--join`, else `SOMA_SEEDS`, else `[cluster] seeds`.
 
@@ -97,6 +98,7 @@ def cluster_options_of(
         insecure=found.insecure,
         local_data=kept,
         advertise=found.advertise,
+        config=replace(ClusterConfig(), **intervals),
     )
 
 

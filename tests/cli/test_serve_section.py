@@ -11,7 +11,7 @@ from servers import Server, python_module
 
 from somac.cli import run_command
 from somac.cli.pipeline import compile_in_memory, read_runnable
-from somac.manifest import parse_manifest
+from somac.manifest import INTERVALS, parse_manifest
 from somart.options import make_parser, options_of
 from somart.spec import ManifestSpec, ServeSpec
 
@@ -114,3 +114,18 @@ def test_a_built_package_obeys(project: Path, tmp_path: Path) -> None:
     assert run_command(["build", str(project / "app.cell"), "-o", str(tmp_path / "dist")]) == 0
     assert (tmp_path / "dist" / "app" / "static" / "hello.html").read_bytes() == b"hello"
     probe(python_module("dist.app"), tmp_path, tmp_path / "data")
+
+
+def test_the_intervals_of_a_cluster_are_fields_of_its_configuration(project: Path) -> None:
+    lines = "".join(f"{key} = {number}\n" for number, key in enumerate(INTERVALS, 1))
+    (project / "soma.toml").write_text(f'[package]\nname = "srv"\n[cluster]\n{lines}')
+    parser = make_parser()
+    config = options_of(parser, parser.parse_args([]), manifest=manifest_spec(project)).cluster
+    assert [getattr(config.config, key) for key in INTERVALS] == [1, 2, 3, 4, 5]
+
+
+def test_an_interval_of_no_time_is_an_error() -> None:
+    text = '[package]\nname = "a"\n[cluster]\ndead_ms = 0\n'
+    _, found = parse_manifest(text, Path("soma.toml"), "a")
+    message = "soma.toml: `dead_ms` in [cluster] must be at least 1 millisecond"
+    assert [(d.code, d.message) for d in found] == [("E271", message)]
