@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import apsw
 
@@ -44,6 +44,26 @@ def _guarded(action: Callable[[], T], doing: str) -> T:
         raise storage_error(f"{doing}: {error.strerror or error}") from error
     except apsw.Error as error:
         raise storage_error(f"{doing}: {error}") from error
+
+
+class Storage(Protocol):
+    """What an engine needs of a database: `Database` has it, and the simulator's stand-in."""
+
+    path: Path
+
+    def prepare(self, tables: Iterable[Table]) -> None: ...
+
+    def load(self, table: Table) -> Iterator[tuple[Key, Entry]]: ...
+
+    def row(self, table: Table, key: Key, entry: Entry) -> Row: ...
+
+    def write(self, changes: Changes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+DatabaseFactory = Callable[[Path, Path | None], Storage]
+"""From a data directory and a key file."""
 
 
 class Database:

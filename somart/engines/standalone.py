@@ -27,7 +27,7 @@ from .base import DURABLE, Conflict
 if TYPE_CHECKING:
     import trio
 
-    from .database import Changes, Database
+    from .database import Changes, DatabaseFactory, Storage
 
 Undo = list[tuple[Table, Key, Entry | None, Entry | None]]
 """Table, key, the entry before, the entry after."""
@@ -62,11 +62,13 @@ class StandaloneEngine:
         *,
         key_file: str | Path | None = None,
         clock: Callable[[], int] = wall_clock,
+        database_factory: DatabaseFactory | None = None,
     ) -> None:
         self.clock = clock
+        self._database_factory = database_factory
         self.data_dir = None if data_dir is None else Path(data_dir)
         self._key_file = None if key_file is None else Path(key_file)
-        self._database: Database | None = None
+        self._database: Storage | None = None
         self._tables: dict[str, Table] = {}
         self._revision = 1
         self._queue = _Queue()
@@ -100,9 +102,7 @@ class StandaloneEngine:
         if self.data_dir is None or not durable:
             return
         if self._database is None:
-            from .database import Database
-
-            self._database = Database(self.data_dir, self._key_file)
+            self._database = self._open_database(self.data_dir)
         try:
             self._database.prepare(durable)
         except SomaError:
@@ -111,6 +111,13 @@ class StandaloneEngine:
             raise
         for table in durable:
             self._load_later(table)
+
+    def _open_database(self, folder: Path) -> Storage:
+        if self._database_factory is not None:
+            return self._database_factory(folder, self._key_file)
+        from .database import Database
+
+        return Database(folder, self._key_file)
 
     def _load_later(self, table: Table) -> None:
         database = self._database
@@ -221,15 +228,20 @@ class StandaloneEngine:
                 waiting = len(self._queue.waiting)
                 await trio.lowlevel.cancel_shielded_checkpoint()
             batch = self._take_batch()
-            if self._quick():
-                failure = self._write(batch)
-            else:
-                with trio.CancelScope(shield=True):
-                    failure = await trio.to_thread.run_sync(self._write, batch)
-            self._settle(batch, failure)
+            self._settle(batch, await self._write_group(batch))
         finally:
             self._flushing = False
             parked.unpark_all()
+
+    async def _write_group(self, batch: list[_Commit]) -> SomaError | None:
+        """Writes some commits, on the loop or in a thread; the simulator takes its own time."""
+        import trio
+
+        if self._quick():
+            return self._write(batch)
+        with trio.CancelScope(shield=True):
+            failure = await trio.to_thread.run_sync(self._write, batch)
+        return failure
 
     def _quick(self) -> bool:
         """Whether the disk is quick enough to write on the event loop.

@@ -1,0 +1,1 @@
+"""The production node code, N times in one process, under virtual time and faults from one seed."""
