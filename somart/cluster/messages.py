@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, MsgspecError, Struct, msgpack
 
 Name = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=4096)]
@@ -27,9 +27,13 @@ class _Message(Struct, frozen=True, array_like=True):
 
 
 class MemberState(_Message, frozen=True):
-    """What is known of a member; a higher incarnation wins, then the worse status.
+    """What is known of a member; `membership.merge` joins two of them, in any order.
 
-    `status` is alive, suspect, dead, left or removed; `ring` is joining or ready.
+    `status` is alive, suspect, dead, left or removed; `ring` is joining or ready. `boot` is a number
+    drawn by each process when it starts: the same id with another boot is a restart, or a second
+    process on copied data. `joined` is the incarnation in which the member last came into the
+    ring, `expelled` the latest one in which it was taken out (0: never): it is in the ring while
+    `joined` is the greater.
     """
 
     id: Name
@@ -38,18 +42,37 @@ class MemberState(_Message, frozen=True):
     incarnation: Count
     status: Name
     ring: Name
+    boot: Count = 0
+    joined: Count = 0
+    expelled: Count = 0
 
 
 class Join(_Message, frozen=True, tag="CLUSTER JOIN"):
-    """I am new here, or back; answered by `Members`."""
+    """Both ends of a new link say who they are, and how much they know: the digest of the table of
+    members and its size. Also sent now and then to any member. Whoever knows otherwise answers with
+    `Members`."""
 
     member: MemberState
+    digest: Count = 0
+    known: Count = 1
 
 
 class Members(_Message, frozen=True, tag="CLUSTER MEMBERS"):
-    """All that the sender knows of the cluster."""
+    """All that the sender knows of the cluster, or a page of it.
+
+    `digest` is the sender's on the last page, else 0. `answer`: sent because the receiver's table had
+    differed, not to be answered again.
+    """
 
     members: list[MemberState]
+    digest: Count = 0
+    answer: bool = False
+
+
+class Gossip(_Message, frozen=True, tag="CLUSTER GOSSIP"):
+    """Changes of members, to a few others at random; nothing is sent when nothing has changed."""
+
+    gossip: list[MemberState]
 
 
 class Heartbeat(_Message, frozen=True, tag="CLUSTER HEARTBEAT"):
@@ -221,13 +244,22 @@ class IdBlock(_Message, frozen=True, tag="EVENT _cluster_ids_reply"):
 class Signal(_Message, frozen=True, tag="EVENT"):
     """An emitted signal with its list of arguments (JSON). Between nodes of a cluster it feeds SSE
     and WebSocket clients; over a `link` it calls handlers. `number` grows with every signal of
-    its origin, for doublets."""
+    its origin, for doublets; `hops` is how many links its cause has come over."""
 
     origin: Name
     number: Count
     name: Name
     args: str
     published: bool = False
+    hops: Count = 0
+
+
+class Handled(_Message, frozen=True, tag="EVENT _handled"):
+    """The `count` oldest signals on this link that were not answered yet have been handled: what
+    their handlers changed is durable. `failed` of them failed, or found no handler."""
+
+    count: Count
+    failed: Count = 0
 
 
 class TimerRan(_Message, frozen=True, tag="EVENT _cluster_after"):
@@ -236,9 +268,32 @@ class TimerRan(_Message, frozen=True, tag="EVENT _cluster_after"):
     timer: Name
 
 
+# --- watching ------------------------------------------------------------------------------------
+
+
+class Traffic(_Message, frozen=True, tag="BUS TRAFFIC"):
+    """What a node has sent (`out`) or received (`in`), for `bus tail`. `time` is milliseconds since
+    the epoch, `lost` how many came between the last one and this and were too many to show."""
+
+    time: Count
+    direction: Name
+    peer: Name
+    name: Name
+    size: Count
+    summary: Text
+    lost: Count = 0
+
+
+class Status(_Message, frozen=True, tag="CLUSTER STATUS"):
+    """What a node says of its cluster (JSON), to those who ask with the role `status`."""
+
+    json: str
+
+
 Message = (
     Join
     | Members
+    | Gossip
     | Heartbeat
     | Alive
     | ProbeRequest
@@ -256,5 +311,38 @@ Message = (
     | IdRequest
     | IdBlock
     | Signal
+    | Handled
     | TimerRan
+    | Traffic
+    | Status
 )
+
+
+# --- codec ---------------------------------------------------------------------------------------
+
+_encoder = msgpack.Encoder()
+_decoder: msgpack.Decoder[tuple[int, Message]] = msgpack.Decoder(tuple[int, Message])
+
+
+def encode(number: int, message: Message) -> bytes:
+    """The body of a frame: `[number, message]`.
+
+    Raises ValueError for what cannot travel: integers beyond 64 bits, text with lone surrogates.
+    """
+    try:
+        return _encoder.encode((number, message))
+    except (OverflowError, UnicodeError) as error:
+        raise ValueError(f"{type(message).__name__} cannot be sent: {error}") from error
+
+
+def decode(body: bytes | memoryview) -> tuple[int, Message]:
+    """The number and the message of a frame's body. Raises ValueError for anything else."""
+    try:
+        return _decoder.decode(body)
+    except (MsgspecError, UnicodeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def name_of(message: Message) -> str:
+    """The name under which a message travels."""
+    return str(message.__struct_config__.tag)
