@@ -2,52 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import isawaitable
+from itertools import islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .pipeline import compile_in_memory, read_runnable
 
 if TYPE_CHECKING:
     from somart.app import App
-    from somart.cell import Cell, Handler
+    from somart.cell import Cell
     from somart.machine import Machine
+    from somart.spec import ProgramSpec
 
-Steps = Sequence[tuple[str, str, Sequence[str]]]
-ENTITY = "entity-1"
+Values = Sequence[Sequence[object]]  # per parameter, what to try
+Takers = Sequence[tuple[str, Values]]
+Steps = Sequence[tuple[str, str, Takers]]
+TRIES_MAX = 500  # calls of one handler for one step
+MACHINE = "transition"
 
 
-def walk(source: Path, machine: str, steps: Steps) -> list[str]:
-    """Leads one new entity along steps (from, to, handlers) and gives the states that it was in.
+class Visit(NamedTuple):
+    """A state that the entity was led to, and by what: a handler's name, or `transition`."""
 
-    A step is taken by the first of its handlers that takes the entity alone as its argument and
-    brings it there, and else by the machine's own `transition`. Raises SomaError when the runtime
-    refuses a step, and ValueError when the program cannot be read or has no such machine.
+    state: str
+    by: str
+
+
+def walk(source: Path, machine: str, entity: str, steps: Steps) -> list[str]:
+    """Leads an entity along steps (from, to, handlers) and gives the states that it was in.
+
+    A step is taken by the first of its handlers that brings the entity there with some of the
+    values to try as its arguments, and only if all refuse by the machine's own `transition`.
+    Raises SomaError when the runtime refuses a step, and ValueError when the program cannot be
+    read or has no such machine.
     """
+    return [visit.state for visit in journey(source, machine, entity, steps)]
+
+
+def journey(source: Path, machine: str, entity: str, steps: Steps) -> list[Visit]:
+    """The same, with who took each step."""
     import trio
 
     from somart.app import App
     from somart.engines.standalone import StandaloneEngine
 
-    unit = read_runnable(str(source))
-    if unit is None:
-        raise ValueError(f"cannot read {source}")
-    with App(compile_in_memory(unit), StandaloneEngine(None)) as app:
-        cell, bound = _find(app, machine)
-        path: list[str] = []
+    with App(compiled(source), StandaloneEngine(None)) as app:
+        cell, bound = find_machine(app, machine)
+        path: list[Visit] = []
 
         async def follow() -> None:
-            path[:] = [bound.status(ENTITY)]
+            path[:] = [Visit(bound.status(entity), "")]
             for _, target, takers in steps:
-                await _step(app, cell, bound, target, takers)
-                path.append(bound.status(ENTITY))
+                by = await take(app, cell, bound, entity, target, takers)
+                path.append(Visit(bound.status(entity), by))
 
         trio.run(app.run, cell, True, follow)
     return path
 
 
-def _find(app: App, machine: str) -> tuple[Cell, Machine]:
+def compiled(source: Path) -> ProgramSpec:
+    """A program, ready to run. Raises ValueError when it cannot be read."""
+    unit = read_runnable(str(source))
+    if unit is None:
+        raise ValueError(f"cannot read {source}")
+    return compile_in_memory(unit)
+
+
+def find_machine(app: App, machine: str) -> tuple[Cell, Machine]:
+    """A machine and its cell, by name. Raises ValueError when the program has none such."""
     for cell in app.top_level:
         for bound in cell.soma_bound:
             if bound.decl.name == machine:
@@ -55,28 +79,38 @@ def _find(app: App, machine: str) -> tuple[Cell, Machine]:
     raise ValueError(f"the program has no state machine '{machine}'")
 
 
-async def _step(app: App, cell: Cell, bound: Machine, target: str, takers: Sequence[str]) -> None:
+async def take(
+    app: App, cell: Cell, bound: Machine, entity: str, target: str, takers: Takers
+) -> str:
+    """Leads the entity to a target within the transaction at hand; gives who did it.
+
+    Raises SomaError when nobody can.
+    """
     from somart.errors import FAILURES
 
-    for _, method in _handlers(app, cell, takers):
-        mark = cell.savepoint()
-        try:
-            result = method(ENTITY)
-            if isawaitable(result):
-                await result
-            if bound.status(ENTITY) == target:
-                return
-        except FAILURES:  # it wants more than an entity; the machine decides below
-            pass
-        cell.rollback(mark)
-    await bound.transition_async(ENTITY, target)
+    for name, method, values in _handlers(app, cell, takers):
+        for args in islice(product(*values), TRIES_MAX):
+            mark = cell.savepoint()
+            try:
+                result = method(*args)
+                if isawaitable(result):
+                    await result
+                if bound.status(entity) == target:
+                    return name
+            except FAILURES:  # not with these arguments; the machine decides at last
+                pass
+            cell.rollback(mark)
+    await bound.transition_async(entity, target)
+    return MACHINE
 
 
-def _handlers(app: App, cell: Cell, takers: Sequence[str]) -> Iterator[Handler]:
-    """The handlers among those who take a step, `name` or `Cell.name`, that have one parameter."""
+def _handlers(
+    app: App, cell: Cell, takers: Takers
+) -> Iterator[tuple[str, Callable[..., Any], Values]]:
+    """The handlers among the takers, `name` or `Cell.name`, that have as many parameters."""
     owners = {owner.soma_name: owner for owner in app.top_level}
-    for taker in takers:
+    for taker, values in takers:
         owner, _, name = taker.rpartition(".")
         found = owners.get(owner, cell).soma_find(name)
-        if found is not None and len(found[0].params) == 1:
-            yield found
+        if found is not None and len(found[0].params) == len(values):
+            yield taker, found[1], values

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from .arguments import Attempt, Entity, attempt, python
 from .report import Report, Step, Verdict
 
 MARK = "Written by `soma verify --emit-tests`"
@@ -36,6 +36,7 @@ def _name(wanted: str, taken: dict[str, str]) -> str:
 
 
 def _text(source: str, machine: str, name: str, verdict: Verdict) -> str:
+    attempts = [list(attempts_of(step)) for step in verdict.steps]
     lines = [
         f'"""{_plain(verdict.property)} of {_plain(machine)} does not hold: here is a path.',
         "",
@@ -47,16 +48,17 @@ def _text(source: str, machine: str, name: str, verdict: Verdict) -> str:
         "",
         "from somac.cli.walking import walk",
         "",
-        f"SOURCE = Path(__file__).resolve().parent / {_literal(source)}",
-        "STEPS = [  # from, to, handlers that may take the step",
-        *map(_step, verdict.steps),
+        f"SOURCE = Path(__file__).resolve().parent / {python(source)}",
+        f"ENTITY = {python(_entity(attempts))}",
+        "STEPS = [  # from, to, handlers that may take the step with values to try as arguments",
+        *map(_step, verdict.steps, attempts),
         "]",
         "",
         "",
         f"def test_{name}() -> None:",
-        f"    visited = walk(SOURCE, {_literal(machine)}, STEPS)",
+        f"    visited = walk(SOURCE, {python(machine)}, ENTITY, STEPS)",
         "    assert visited == [",
-        *(f"        {_literal(state)}," for state in _states(verdict.steps)),
+        *(f"        {python(state)}," for state in _states(verdict.steps)),
         "    ]",
     ]
     return "\n".join(lines) + "\n"
@@ -68,14 +70,29 @@ def _states(steps: tuple[Step, ...]) -> Iterator[str]:
         yield step.target
 
 
-def _step(step: Step) -> str:
-    takers = ", ".join(map(_literal, step.takers))
-    return f"    ({_literal(step.source)}, {_literal(step.target)}, [{takers}]),"
+def attempts_of(step: Step) -> Iterator[Attempt]:
+    """How its takers may be made to take a step, each once."""
+    seen = set()
+    for name, move in step.moves:
+        found = attempt(name, move, step.target)
+        if found is not None and found.text not in seen:
+            seen.add(found.text)
+            yield found
 
 
-def _literal(text: str) -> str:
-    """A Python literal in double quotes; JSON's escapes are Python's."""
-    return json.dumps(text)
+def _entity(attempts: Iterable[Iterable[Attempt]]) -> str:
+    """The id of the entity to lead: one that handlers fix, else one that all can take."""
+    found = [attempt for step in attempts for attempt in step]
+    fixed = [attempt.entity for attempt in found if attempt.entity is not None]
+    if fixed:
+        return fixed[0]
+    values = [value for attempt in found for of_one in attempt.values for value in of_one]
+    return "1" if Entity(number=True) in values else "entity-1"
+
+
+def _step(step: Step, attempts: Iterable[Attempt]) -> str:
+    takers = ", ".join(attempt.text for attempt in attempts)
+    return f"    ({python(step.source)}, {python(step.target)}, [{takers}]),"
 
 
 def _plain(text: str) -> str:

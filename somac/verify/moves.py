@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,13 +13,15 @@ from ..frontend.source import Span
 from ..frontend.walk import children, walk
 from . import rendering
 from .bodies import Body
+from .constants import NOTHING
 from .status_facts import Facts
 
 
 @dataclass(frozen=True)
 class Move:
     """One call of `transition`. `target` is None when it is computed; `sources` are the states that
-    the instance can have there, None when the body does not say."""
+    the instance can have there, None when the body does not say. `instance` and `written` are its
+    arguments."""
 
     body: Body
     target: str | None
@@ -27,6 +29,8 @@ class Move:
     sources: frozenset[str] | None
     call: Span
     statement: Span
+    instance: n.Node
+    written: n.Node
 
     @property
     def shown(self) -> str:
@@ -34,13 +38,18 @@ class Move:
         return f"{self.target} [{self.path}]" if self.path else str(self.target)
 
 
-def moves_of(body: Body, states: Iterable[str], effects_move: bool) -> list[Move]:
+def moves_of(
+    body: Body,
+    states: Iterable[str],
+    effects_move: bool,
+    constants: Mapping[str, frozenset[str]] = NOTHING,
+) -> list[Move]:
     """The moves of a body in source order.
 
     `states` are those of the machine that `get_status` asks; `effects_move` says that a transition
-    may cause another one.
+    may cause another one; `constants` are the parameters whose values are known (`constants`).
     """
-    walker = _Walker(body, Facts.none(states), effects_move)
+    walker = _Walker(body, Facts.none(states), effects_move, constants)
     walker.block(body.block)
     return walker.moves
 
@@ -48,8 +57,15 @@ def moves_of(body: Body, states: Iterable[str], effects_move: bool) -> list[Move
 class _Walker:
     """Walks a body in the order of evaluation. Statements return whether they surely leave."""
 
-    def __init__(self, body: Body, facts: Facts, effects_move: bool) -> None:
+    def __init__(
+        self,
+        body: Body,
+        facts: Facts,
+        effects_move: bool,
+        constants: Mapping[str, frozenset[str]],
+    ) -> None:
         self.body = body
+        self.constants = constants
         self.facts = facts
         self.effects_move = effects_move
         self.path: list[str] = []
@@ -184,23 +200,37 @@ class _Walker:
             self.facts = self.facts.empty()
 
     def move(self, instance: n.Node, target: n.Node, span: Span) -> None:
-        name = literal_text(target)
-        if name is None and isinstance(target, n.Name) and target.name[:1].isupper():
-            name = target.name
-        self.moves.append(
-            Move(
-                self.body,
-                name,
-                " ∧ ".join(self.path),
-                self.facts.of(instance),
-                span,
-                self.statement_span,
+        names = self.targets(target)
+        possible: list[str | None] = [*names] if names else [None]
+        for name in possible:
+            self.moves.append(
+                Move(
+                    self.body,
+                    name,
+                    " ∧ ".join(self.path),
+                    self.facts.of(instance),
+                    span,
+                    self.statement_span,
+                    instance,
+                    target,
+                )
             )
-        )
-        if name is None or self.effects_move:
+        if len(names) != 1 or self.effects_move:
             self.facts = self.facts.empty()
         else:
-            self.facts = self.facts.moved(instance, name)
+            self.facts = self.facts.moved(instance, names[0])
+
+    def targets(self, target: n.Node) -> list[str]:
+        """The states that a target can be; none when it is computed."""
+        name = literal_text(target)
+        if name is not None:
+            return [name]
+        if isinstance(target, n.Name):
+            if target.name in self.constants:
+                return sorted(self.constants[target.name])
+            if target.name[:1].isupper():
+                return [target.name]
+        return []
 
     def match(self, node: n.Match) -> None:
         self.visit(node.subject)

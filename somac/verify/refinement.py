@@ -12,6 +12,7 @@ from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.program import Program, sections
 from ..frontend.walk import walk
 from .bodies import Body, all_bodies, handler_bodies
+from .constants import Constants
 from .kripke import members
 from .lifecycle import Lifecycle, state_names
 from .moves import Move, moves_of
@@ -59,7 +60,12 @@ class Driver:
         return [(name, moves) for name, moves in found if moves]
 
     def _moves(self, body: Body) -> list[Move]:
-        return moves_of(body, self._asked, self._effects_move)
+        constants = self._constants.of(body.handler)
+        return moves_of(body, self._asked, self._effects_move, constants)
+
+    @cached_property
+    def _constants(self) -> Constants:
+        return Constants(self.program)
 
     @cached_property
     def _asked(self) -> frozenset[str]:
@@ -216,7 +222,7 @@ def takers(driver: Driver, life: Lifecycle, edges: Sequence[tuple[str, str]]) ->
         names = tuple(dict.fromkeys(name for name, _ in found))
         arrow = life.arrows.get((index[source], index[target]))
         place = found[0][1].call if found else arrow.span if arrow is not None else None
-        steps.append(Step(source, target, names, place))
+        steps.append(Step(source, target, names, place, tuple(found)))
     return tuple(steps)
 
 

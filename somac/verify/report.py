@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 from ..frontend.diagnostics import Diagnostic
 from ..frontend.source import Span
+from .moves import Move
 
 
 @dataclass(frozen=True)
 class Step:
-    """One edge of a trace: who takes it, and where that is written (None: nobody does)."""
+    """One edge of a trace: who takes it, and where that is written (None: nobody does). `moves`
+    are the calls of `transition` in the takers, under their names."""
 
     source: str
     target: str
     takers: tuple[str, ...] = ()
     place: Span | None = None
+    moves: tuple[tuple[str, Move], ...] = ()
 
 
 @dataclass(frozen=True)

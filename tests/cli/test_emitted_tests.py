@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from somac.cli.walking import walk
+from somac.cli.walking import journey, walk
 from somart.errors import SomaError
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -79,20 +80,113 @@ def test_lassos_and_formulas_are_walked_too_and_fail_once_mended(
 
 
 @pytest.mark.slow
-def test_handlers_take_the_steps_where_an_entity_is_all_that_they_want(tmp_path: Path) -> None:
+def test_handlers_take_the_steps_that_they_can(tmp_path: Path) -> None:
     source = tmp_path / "app.cell"
     counting = QUEUE.replace(
         "failed -> running\n", "failed -> running { guard { tries.len == 1 } }\n"
     )
     source.write_text(counting, "utf-8")
-    steps = [("new", "running", ["start"]), ("running", "failed", ["fail"])]
-    back, end = ("failed", "running", ["start"]), ("running", "done", ["finish"])
+    start, fail = [("start", [["e"]])], [("fail", [["e"]])]
+    finish = [("finish", [["e"], [True]])]
+    steps = [("new", "running", start), ("running", "failed", fail)]
+    back, end = ("failed", "running", start), ("running", "done", finish)
     path = ["new", "running", "failed", "running", "done"]
-    assert walk(source, "job", [*steps, back, end]) == path
+    assert walk(source, "job", "e", [*steps, back, end]) == path
+    taken = [visit.by for visit in journey(source, "job", "e", [*steps, back, end])]
+    assert taken == ["", "start", "fail", "start", "finish"]
     with pytest.raises(SomaError, match="guard failed"):  # nobody has counted
-        walk(source, "job", [steps[0], ("running", "failed", []), back])
+        walk(source, "job", "e", [steps[0], ("running", "failed", []), back])
     with pytest.raises(ValueError, match="no state machine 'other'"):
-        walk(source, "other", steps)
+        walk(source, "other", "e", steps)
+
+
+# Handlers that want more than an entity, or want it in another place.
+CASES = {
+    "branches": (
+        """\
+cell Parcel {
+    state parcel { packed -> shipped shipped -> delivered shipped -> lost }
+    on ship(carrier: String, id: String, weight: Int) {
+        require weight > 30 else "too light"
+        require carrier == "ACME" else "unknown carrier"
+        transition(id, "shipped")
+    }
+    on close(id: String, ok: Bool, note: List) {
+        if ok { transition(id, "delivered") } else { transition(id, "lost") }
+    }
+}
+""",
+        "lost",
+        ["ship", "close"],
+    ),
+    "numbers": (
+        """\
+cell Orders {
+    memory { seen: Map<Int> }
+    state order { new -> paid paid -> sent sent -> returned }
+    on pay(amount: Float, id: Int) {
+        if amount >= 9.5 { seen.set(to_string(id + 1), 1) transition(id, "paid") }
+    }
+    on send(order: Map) {
+        let id = to_string(order.id)
+        require order.weight < 5 else "too heavy"
+        transition(id, "sent")
+    }
+    on give_back(id: Int, reason: String) { _move(id, "returned") }
+    on _move(id: Int, to: String) { transition(id, to) }
+}
+""",
+        "returned",
+        ["pay", "send", "_move"],
+    ),
+    "one of a kind": (
+        """\
+cell Door {
+    state door { closed -> open open -> broken }
+    on push() { transition("front", "open") }
+    on kick(force: Int) {
+        match force { 7 -> transition("front", "broken") _ -> () }
+    }
+}
+""",
+        "broken",
+        ["push", "kick"],
+    ),
+    "refused": (
+        """\
+cell Vault {
+    memory { keys: Map<String> }
+    state vault { shut -> open open -> empty }
+    on unlock(id: String, key: String) {
+        require keys.get(id) == key && keys.has(id) else "wrong key"
+        transition(id, "open")
+    }
+    on take(id: String, who: String) { transition(id, "empty") }
+    on next() { transition(next_id(), "open") }
+}
+""",
+        "empty",
+        ["transition", "take"],
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_handlers_are_called_with_arguments_that_they_take(
+    soma, cell, tmp_path: Path, name: str
+) -> None:
+    text, forbidden, takers = CASES[name]
+    path = cell(text)
+    cell(f'{PACKAGE}never = ["{forbidden}"]\n', "soma.toml")
+    assert soma("verify", path, "--emit-tests", "found").code == 1
+    done = passes(tmp_path / "found")
+    assert done.returncode == 0, done.stdout
+    (test,) = (tmp_path / "found").glob("test_*.py")
+    found = runpy.run_path(str(test))
+    machine = re.findall(r"^    state (\w+)", text, re.MULTILINE)[0]
+    visits = journey(found["SOURCE"], machine, found["ENTITY"], found["STEPS"])
+    assert [visit.by for visit in visits[1:]] == takers
 
 
 @pytest.mark.slow
