@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 S = TypeVar("S", bound=Hashable)
 
-Successors = Callable[[S], Iterable[tuple[str, S]]]
-Trace = list[tuple[str, S]]
+Action = Any  # what a step is called; only compared, and shown in traces
+Successors = Callable[[S], Iterable[tuple[Action, S]]]
+Trace = list[tuple[Action, S]]
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,45 @@ def _trace(queue: list[S], found: dict[S, int], at: int, successors: Successors[
         steps = successors(queue[came_from])
         trace.append((next(action for action, after in steps if after == state), state))
         at = came_from
+
+
+@dataclass(frozen=True)
+class Unfolded(Generic[S]):
+    """All states of a system in the order in which they were found, the initial ones first, and per
+    state its steps: an action and the number of the state after it. Without `complete` the search
+    stopped at its limit, and the last states have no steps here."""
+
+    states: list[S]
+    steps: list[list[tuple[Action, int]]]
+    initial: int  # how many states are initial
+    complete: bool
+
+    def trace(self, path: Iterable[int]) -> Trace[S]:
+        """A path of state numbers as a trace; of several steps between two states, the first."""
+        numbers = list(path)
+        trace: Trace[S] = [("", self.states[numbers[0]])] if numbers else []
+        for before, after in pairwise(numbers):
+            action = next(action for action, to in self.steps[before] if to == after)
+            trace.append((action, self.states[after]))
+        return trace
+
+
+def unfold(initial: Iterable[S], successors: Successors[S], limit: int = 1_000_000) -> Unfolded[S]:
+    """The graph of a system, for questions about its paths; at most about `limit` states."""
+    found = {state: number for number, state in enumerate(dict.fromkeys(initial))}
+    begun = len(found)
+    queue = list(found)
+    steps: list[list[tuple[Action, int]]] = []
+    for state in queue:  # grows while it is walked
+        if len(queue) > limit:
+            break
+        leaving = []
+        for action, following in successors(state):
+            number = found.setdefault(following, len(queue))
+            if number == len(queue):
+                queue.append(following)
+            leaving.append((action, number))
+        steps.append(leaving)
+    complete = len(steps) == len(queue)
+    steps += [[] for _ in range(len(queue) - len(steps))]
+    return Unfolded(queue, steps, begun, complete)

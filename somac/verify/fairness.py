@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .kripke import Kripke, States, components
 
@@ -22,9 +23,13 @@ class Fair:
 
     edges: frozenset[Edge]
 
-    @property
-    def sources(self) -> frozenset[int]:
-        return frozenset(source for source, _ in self.edges)
+    @cached_property
+    def targets(self) -> dict[int, list[int]]:
+        """The targets of the edges by their source."""
+        found: dict[int, list[int]] = {}
+        for source, target in self.edges:
+            found.setdefault(source, []).append(target)
+        return found
 
 
 def fair_components(graph: Kripke, inside: States, fair: Sequence[Fair]) -> list[list[int]]:
@@ -56,8 +61,9 @@ def _spoiled(component: set[int], fair: Iterable[Fair]) -> set[int]:
     """The states that offer what cannot be taken within the component."""
     spoiled: set[int] = set()
     for constraint in fair:
-        offered = constraint.sources & component
-        if offered and not any(a in component and b in component for a, b in constraint.edges):
+        targets = constraint.targets
+        offered = component & targets.keys()
+        if offered and not any(b in component for a in offered for b in targets[a]):
             spoiled |= offered
     return spoiled
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from .distribution import NOT_ENFORCED, Delivers, Plan
 from .explorer import Explored, Trace, explore
 from .lifecycle import Lifecycle
+from .membership import NODES, examined
 from .properties import Demand, Demands
 from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Watch
 from .report import Check, Survival, passed, warned
@@ -28,6 +29,26 @@ def survival_of(
     if plan.replicas <= 1:
         return None
     return _Judge(life, demands, plan, delivers).survival()
+
+
+def survival_of_cluster(name: str, plan: Plan, delivers: Delivers) -> Survival | None:
+    """What becomes of the cluster itself when nodes crash and links are cut (§5.8)."""
+    if plan.replicas <= 1:
+        return None
+    nodes = tuple(count for count in NODES if count <= plan.replicas)
+    states, findings = examined(plan.consistency, nodes)
+    title = f"cluster '{name}' (consistency: {plan.consistency}): {states:,} states"
+    checks: list[tuple[Check, tuple[str, ...]]] = []
+    for claim, diagram in findings:
+        if diagram:
+            checks.append((warned(f"does not hold: {claim}"), diagram))
+        else:
+            checks.append((_claimed(claim, delivers(plan.consistency)), ()))
+    return Survival(name, f"{title} of the membership model", tuple(checks))
+
+
+def _claimed(text: str, delivered: bool) -> Check:
+    return passed(text) if delivered else warned(text + NOT_ENFORCED)
 
 
 class _Judge:
@@ -103,9 +124,7 @@ class _Judge:
                 yield self.claim(f"{text} holds on every replica and for every client")
 
     def claim(self, text: str) -> tuple[Check, tuple[str, ...]]:
-        if self.delivers(self.plan.consistency):
-            return passed(text), ()
-        return warned(text + NOT_ENFORCED), ()
+        return _claimed(text, self.delivers(self.plan.consistency)), ()
 
     def _mildness(self, finding: Finding) -> tuple[int, int, int]:
         """Which loss to show: one that breaks a property, then two ways out of one state, of which

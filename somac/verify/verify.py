@@ -76,6 +76,7 @@ class _Work:
         block = distribution_block(cell, self.delivers)
         if block is not None:
             self.blocks.append(block)
+            self.cluster(cell, block.name)
         self.blocks += composition_blocks(cell)
 
     def machine(self, program: Program, driver: Driver, machine: n.Machine) -> None:
@@ -93,6 +94,13 @@ class _Work:
             self.diagnostics += self.wishes.unknown(machine.name, demand)
         self.diagnostics += judge.diagnostics
         self.diagnostics += remarks(driver, life)
+
+    def cluster(self, cell: n.Cell, name: str) -> None:
+        """Examines the cluster that a cell declares."""
+        from .survival import survival_of_cluster  # it imports the runtime, which others need not
+
+        survival = survival_of_cluster(name, plan_of(sections(cell, n.Scale)[-1]), self.delivers)
+        self.survivals += [survival] if survival is not None else []
 
     def survival(self, cell: n.Cell, life: Lifecycle, demands: Demands) -> None:
         """Examines a machine on the replicas that its cell declares."""
