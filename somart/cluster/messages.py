@@ -134,11 +134,27 @@ class Batch(_Message, frozen=True, tag="EVENT _cluster_set"):
     writes: list[Write]
 
 
+class Stream(_Message, frozen=True, tag="EVENT _cluster_stream"):
+    """The sender's batches `first` to `last` can be had; answered by `Received`. An origin is a
+    member's data directory: a wiped one comes back as another."""
+
+    origin: Name
+    first: Count
+    last: Count
+
+
 class Received(_Message, frozen=True, tag="EVENT _cluster_received"):
-    """All batches of the stream up to `number` are durable here."""
+    """All batches of the stream up to `number` are durable here. `again`: go on from there."""
 
     origin: Name
     number: Count
+    again: bool = False
+
+
+class Settled(_Message, frozen=True, tag="EVENT _cluster_settled"):
+    """All that the sender has committed before `stamp` is durable on all owners."""
+
+    stamp: StampWire
 
 
 class Get(_Message, frozen=True, tag="EVENT _cluster_get"):
@@ -156,6 +172,7 @@ class GetReply(_Message, frozen=True, tag="EVENT _cluster_get_reply"):
     request: Count
     write: Write | None
     refused: Text = ""
+    seen: VectorWire = {}
 
 
 class Values(_Message, frozen=True, tag="EVENT _cluster_values"):
@@ -178,26 +195,44 @@ class ValuesReply(_Message, frozen=True, tag="EVENT _cluster_values_reply"):
     cursor: str
     lacking: list[Segment]
     refused: Text = ""
+    seen: VectorWire = {}
 
 
 class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
-    """A round of anti-entropy begins: digests of groups of segments, or of segments."""
+    """Digests to be compared. Level 0: of `tables`; 1: of groups of segments of `table`; 2: of the
+    segments of `within`, which are groups, or at level 3 segments. What is not named has digest 0.
+    """
 
     request: Count
-    table: Name
     level: Count
-    digests: list[tuple[Count, Count]]
-    """(group or segment, digest)"""
+    tables: list[tuple[Name, Count]] = []
+    table: Name = ""
+    within: list[Segment] = []
+    digests: list[tuple[Count, Count]] = []
+
+
+class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
+    """Which tables (level 0), groups (1) or segments (2) are not the same here.
+
+    `seen` is what the sender had seen by then (causal)."""
+
+    request: Count
+    tables: list[Name]
+    numbers: list[Count]
+    seen: VectorWire = {}
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
-    """The keys and versions of segments that differ."""
+    """The answer to level 3: `segments` are done with; `keys` and versions are those of the ones
+    that differ, or at once `writes` when the asker has nothing. `lacking`: not served here."""
 
     request: Count
     table: Name
     segments: list[Segment]
     keys: list[tuple[str, VersionWire]]
-    more: bool
+    writes: list[Write]
+    lacking: list[Segment]
+    seen: VectorWire = {}
 
 
 class SyncEntries(_Message, frozen=True, tag="EVENT _cluster_sync_entries"):
@@ -205,20 +240,17 @@ class SyncEntries(_Message, frozen=True, tag="EVENT _cluster_sync_entries"):
 
     request: Count
     writes: list[Write]
-    wanted: list[tuple[Name, str]]
-    more: bool
+    table: Name
+    wanted: list[str]
+    seen: VectorWire = {}
 
 
 class SyncDone(_Message, frozen=True, tag="EVENT _cluster_sync_done"):
-    """What was sent with `request` is merged and durable here."""
+    """What was sent with `request` is merged and durable here; entries that were asked for."""
 
     request: Count
-
-
-class Ready(_Message, frozen=True, tag="EVENT _cluster_ready"):
-    """Segments of which the sender now has all that the receiver held."""
-
-    segments: list[Segment]
+    writes: list[Write]
+    seen: VectorWire = {}
 
 
 class IdRequest(_Message, frozen=True, tag="EVENT _cluster_ids"):
@@ -298,16 +330,18 @@ Message = (
     | Alive
     | ProbeRequest
     | Batch
+    | Stream
     | Received
+    | Settled
     | Get
     | GetReply
     | Values
     | ValuesReply
     | SyncRequest
+    | SyncDiffers
     | SyncSummary
     | SyncEntries
     | SyncDone
-    | Ready
     | IdRequest
     | IdBlock
     | Signal
