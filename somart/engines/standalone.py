@@ -140,18 +140,19 @@ class StandaloneEngine:
 
     def _changes(self, transaction: Transaction) -> Changes:
         changes: Changes = {}
+        database = self._database
+        if database is None:
+            return changes
         for table, pending in transaction.writes.items():
-            database = self._database
-            if not table.durable or database is None:
+            if not table.rules.persistent:
                 continue
+            name = table.name
             for key in table.dead:
-                changes[table.name, key] = None
+                changes[name, key] = None
             for key, entry in pending.data.items():
                 if not table.log:
                     check_key(key)
-                changes[table.name, key] = (
-                    None if entry is None else database.row(table, key, entry)
-                )
+                changes[name, key] = None if entry is None else database.row(table, key, entry)
             table.dead = []
         return changes
 
@@ -205,6 +206,12 @@ class StandaloneEngine:
 
     async def wait_durable(self, ticket: int) -> None:
         """Returns when the ticket is durable; the first who waits does the work for all."""
+        if ticket > self._settled:
+            await self._settling(ticket)
+        if self._failed:
+            self.check(ticket)
+
+    async def _settling(self, ticket: int) -> None:
         import trio
 
         if self._parked is None:
@@ -214,7 +221,6 @@ class StandaloneEngine:
                 await self._parked.park()
             else:
                 await self._lead(self._parked)
-        self.check(ticket)
 
     async def _lead(self, parked: trio.lowlevel.ParkingLot) -> None:
         import trio

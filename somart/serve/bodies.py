@@ -13,7 +13,9 @@ from ..values.jsontext import InvalidJSON, parse_json
 from .message import Refused
 
 # What msgspec and the language might read differently goes to the language's own parser.
-_UNUSUAL = re.compile(rb"\d{16}|\d[eE]|-0|\\u|\[\s*\[|\{[^}]*\{")
+_UNUSUAL_NUMBER = re.compile(rb"\d(?:[eE]|\d{15})")
+_NESTING = re.compile(rb"\[\s*\[|\{[^}]*\{")
+_NESTED = frozenset({dict, list})
 _decode = msgspec.json.Decoder().decode
 
 
@@ -35,7 +37,7 @@ def parse_body(raw: bytes) -> Value:
 
 
 def _json_or_text(raw: bytes) -> Value:
-    if _UNUSUAL.search(raw) is None:
+    if not _unusual(raw):
         try:
             return _sorted(_decode(raw))
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -47,11 +49,24 @@ def _json_or_text(raw: bytes) -> Value:
         return text
 
 
+def _unusual(raw: bytes) -> bool:
+    return (
+        _UNUSUAL_NUMBER.search(raw) is not None
+        or b"-0" in raw
+        or b"\\u" in raw
+        or (raw.count(b"{") > 1 or raw.count(b"[") > 1)
+        and _NESTING.search(raw) is not None
+    )
+
+
 def _sorted(value: Value) -> Value:
     if type(value) is dict:
-        return {key: _sorted(value[key]) for key in sorted(value)}
+        return {
+            key: _sorted(item) if type(item := value[key]) in _NESTED else item
+            for key in sorted(value)
+        }
     if type(value) is list:
-        return [_sorted(item) for item in value]
+        return [_sorted(item) if type(item) in _NESTED else item for item in value]
     return value
 
 

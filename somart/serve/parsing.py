@@ -17,6 +17,7 @@ _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", 
 
 _SPECIAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"connection"})
 _KNOWN_HEAD_BYTES = 1024
+_KNOWN_HEADS = 4
 
 
 class RequestParser:
@@ -34,8 +35,6 @@ class RequestParser:
         "_http10",
         "_in_head",
         "_known",
-        "_known_body",
-        "_known_head",
         "_limits",
         "_parser",
         "_size",
@@ -56,9 +55,7 @@ class RequestParser:
         self.receiving = False
         self.expects_continue = False
         self.upgrade = False
-        self._known: Request | None = None
-        self._known_body = 0
-        self._known_head = b""
+        self._known: dict[bytes, tuple[Request, int]] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -77,7 +74,7 @@ class RequestParser:
         if self.refusal is not None or self.upgrade:
             return
         fresh = not self.receiving
-        if fresh and self._known is not None and self._is_known(data):
+        if fresh and self._known and self._is_known(data):
             return
         try:
             self._parser.feed_data(data)
@@ -98,23 +95,23 @@ class RequestParser:
         """Whether what has arrived ends with a whole request, and another one may follow."""
         return not (self.receiving or self.upgrade or self.refusal is not None)
 
-    # Clients send the same head again and again. What was accepted at the beginning of a message
-    # means the same at the beginning of the next, and need not be read again.
+    # Clients send the same heads again and again. What was accepted at the beginning of a message
+    # means the same at the beginning of another, and need not be read again.
 
     def _is_known(self, data: bytes) -> bool:
-        """Takes a request that arrives whole behind the head of the one before."""
-        known, head = self._known, self._known_head
-        if known is None or len(data) != len(head) + self._known_body or not data.startswith(head):
+        """Takes a request that arrives whole behind a head that has come before."""
+        end = data.find(b"\r\n\r\n") + 4
+        known = self._known.get(data[:end])
+        if known is None or len(data) != end + known[1]:
             return False
-        body = data[len(head) :]
-        self.requests.append(Request(known.method, known.target, known.headers, body))
+        before = known[0]
+        self.requests.append(Request(before.method, before.target, before.headers, data[end:]))
         return True
 
     def _remember(self, data: bytes, request: Request) -> None:
         """Keeps the head of a plain request that arrived alone and whole."""
         head = data[: len(data) - len(request.body)]
         headers = request.headers
-        self._known = None
         if (
             request.keep_alive
             and not request.http10
@@ -125,8 +122,10 @@ class RequestParser:
             and headers.get(b"content-length", b"0").isdigit()
             and int(headers.get(b"content-length", b"0")) == len(request.body)
         ):
-            self._known = Request(request.method, request.target, headers)
-            self._known_head, self._known_body = head, len(request.body)
+            if len(self._known) >= _KNOWN_HEADS:
+                del self._known[next(iter(self._known))]
+            template = Request(request.method, request.target, headers)
+            self._known[head] = template, len(request.body)
 
     def _bound_unfinished(self, received: int) -> None:
         """Limits what a message that never completes may send."""

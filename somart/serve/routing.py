@@ -27,7 +27,7 @@ class HandlerLike(Protocol):
     def params(self) -> tuple[str, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each request, and that takes twice as long
 class Call:
     """A handler of the served cell, to be invoked with these arguments."""
 
