@@ -16,6 +16,18 @@ class ClusterConfig:
     indirect_probes: int = 3
     dead_ms: int = 15_000
     """From the last sign of life to being declared dead."""
+    suspicion_ms: int = 6_000
+    """The least time that a suspect is given to speak up."""
+    gossip_ms: int = 500
+    """Between two rounds of gossip, while there is news."""
+    gossip_fanout: int = 3
+    """Members that each round goes to."""
+    gossip_entries: int = 8
+    """Changes that one message carries."""
+    members_page: int = 64
+    """Members that one page of the full table carries."""
+    compare_ms: int = 30_000
+    """Between two comparisons of the table of members, each with one member at random."""
     forget_ms: int = 600_000
     """A member dead or gone for so long leaves the ring."""
     read_timeout_ms: int = 2_000
@@ -33,7 +45,23 @@ class ClusterConfig:
     frame_bytes: int = 8 * 1024 * 1024
     """The largest frame that is accepted."""
     queue_frames: int = 4_096
-    """Frames waiting for one link before its sender has to wait or drop."""
+    """Frames waiting for one link; a reader that falls further behind loses the link."""
+    queue_bytes: int = 32 * 1024 * 1024
+    """Bytes waiting for one link, likewise."""
+    send_ms: int = 15_000
+    """How long one write to a link may take before it counts as dead."""
+    handshake_ms: int = 5_000
+    """How long a connection may take to prove itself, and to be made."""
+    pending_links: int = 64
+    """Connections that have not proved themselves yet; beyond, the oldest is closed."""
+    links: int = 1_024
+    """Connections that have."""
+    watch_frames: int = 1_024
+    """Messages waiting for one `bus tail`; beyond, they are counted instead of shown."""
+    signals: int = 256
+    """Signals of one link whose handlers have run and whose commits are on their way to disk."""
+    hops: int = 32
+    """Links that a chain of signals which cause each other may cross: ends an endless ping-pong."""
     dial_first_ms: int = 100
     dial_most_ms: int = 5_000
     """Back-off of dialling."""
