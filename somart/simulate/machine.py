@@ -1,0 +1,234 @@
+"""A simulated machine: it starts and loses processes, and keeps its disk, clock and address."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Protocol
+
+from ..cluster.config import ClusterConfig
+from ..cluster.messages import Message
+from ..cluster.outputs import Dial, Drop, Note, Output, Send, Undial
+from .clocks import NodeClock
+from .disk import Disk
+from .network import Dialler, Network
+from .world import Timer, World
+
+TICK_MS = 100
+"""How often the shell gives the node a look at its clock."""
+LEAVING_MS = 2_000
+"""How long a node that leaves may take to say so."""
+
+
+class Process(Protocol):
+    """One life of a node, from its start to its stop or crash: the production code behind a door.
+
+    `id` is the member's id. After each input the machine carries out what `take` gives.
+    """
+
+    id: str
+
+    def link_up(self, peer: str) -> None: ...
+
+    def link_down(self, peer: str) -> None: ...
+
+    def receive(self, peer: str, message: Message) -> None: ...
+
+    def tick(self) -> None: ...
+
+    def leave(self) -> None:
+        """The node is about to stop, and may tell the others."""
+
+    def take(self) -> Iterable[Output]: ...
+
+    def stop(self) -> None:
+        """The end of this life, planned or not: whatever waits is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a new process is given. `machine` is how it asks for time on its disk."""
+
+    machine: Machine
+    seeds: tuple[str, ...]
+    clock: NodeClock
+    disk: Disk
+    rng: Random
+    config: ClusterConfig
+
+
+Factory = Callable[[Birth], Process]
+
+
+class Machine:
+    """A place where lives of a node follow each other."""
+
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        network: Network,
+        config: ClusterConfig,
+        factory: Factory,
+        seeds: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.address = f"{name}:8082"
+        self.world = world
+        self.network = network
+        self.config = config
+        self.seeds = seeds
+        self.clock = NodeClock(world)
+        self.disk = Disk(world.stream(f"disk/{name}"))
+        self.life = 0
+        self.wipes = 0
+        self.process: Process | None = None
+        self.died: list[Callable[[], None]] = []
+        """Called when the present life ends; forgotten then."""
+        self._factory = factory
+        self._dialler: Dialler | None = None
+        self._paused = False
+        self._held: deque[Callable[[], None]] = deque()
+        self._ticker: Timer | None = None
+        network.attach(self)
+
+    # --- what the network sees -------------------------------------------------------------------
+
+    @property
+    def identity(self) -> str | None:
+        return None if self.process is None else self.process.id
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def link_up(self, peer: str) -> None:
+        self.world.note(self.name, "link up", peer)
+        self.do(lambda process: process.link_up(peer))
+
+    def link_down(self, peer: str) -> None:
+        self.world.note(self.name, "link down", peer)
+        if self._dialler is not None:
+            self._dialler.lost(peer)
+        self.do(lambda process: process.link_down(peer))
+
+    def receive(self, peer: str, message: Message) -> None:
+        self.world.note(self.name, "receive", (peer, message))
+        self.do(lambda process: process.receive(peer, message))
+
+    # --- inputs and outputs ----------------------------------------------------------------------
+
+    def do(self, action: Callable[[Process], None]) -> None:
+        """Gives the living process an input, now or when it is no longer paused."""
+        life = self.life
+        if self._paused:
+            self._held.append(lambda: self._act(life, action))
+        else:
+            self._act(life, action)
+
+    def _act(self, life: int, action: Callable[[Process], None]) -> None:
+        if self.process is not None and self.life == life:
+            action(self.process)
+            self.drain()
+
+    def drain(self) -> None:
+        """Carries out what the process asks for."""
+        process, dialler = self.process, self._dialler
+        if process is None or dialler is None:
+            return
+        for output in process.take():
+            match output:
+                case Send(to, message):
+                    self.network.send(self, to, message)
+                case Dial(address):
+                    dialler.want(address)
+                case Undial(address):
+                    dialler.give_up(address)
+                case Drop(peer, reason):
+                    self.world.note(self.name, "drop", f"{peer}: {reason}")
+                    self.network.hang_up(self, peer)
+                case Note(text):
+                    self.world.note(self.name, "log", text)
+
+    def _tick(self) -> None:
+        self._ticker = self.world.after(TICK_MS, self._tick)
+        if not self._paused:
+            self.do(lambda process: process.tick())
+
+    # --- lives -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins a life on the disk as it is."""
+        if self.process is not None:
+            return
+        self.life += 1
+        self.world.note(self.name, "start", f"life {self.life}")
+        rng = self.world.stream(f"process/{self.name}/{self.life}")
+        self._dialler = Dialler(self.world, self.network, self, self.config, rng)
+        birth = Birth(self, self.seeds, self.clock, self.disk, rng, self.config)
+        self.process = self._factory(birth)
+        for seed in self.seeds:
+            self._dialler.want(seed)
+        self.drain()
+        first = self.world.stream(f"ticks/{self.name}/{self.life}").randrange(TICK_MS)
+        self._ticker = self.world.after(first, self._tick)
+
+    def crash(self, silent: bool = False) -> None:
+        """Ends a life without warning; `silent`: the power goes, connections are not closed."""
+        self._end("crash", silent)
+
+    def leave(self) -> None:
+        """The node says that it leaves, and stops a little later."""
+        if self.process is None:
+            return
+        self.world.note(self.name, "leave")
+        self.do(lambda process: process.leave())
+        life = self.life
+        self.world.after(LEAVING_MS, partial(self._left, life))
+
+    def _left(self, life: int) -> None:
+        if self.life == life:
+            self._end("stop", silent=False)
+
+    def _end(self, how: str, silent: bool) -> None:
+        process, dialler = self.process, self._dialler
+        if process is None or dialler is None:
+            return
+        self.world.note(self.name, how)
+        self.process = None
+        self._paused = False
+        self._held.clear()
+        dialler.stop()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        process.stop()
+        self.disk.crash()
+        self.network.crashed(self, silent)
+        died, self.died = self.died, []
+        for callback in died:
+            callback()
+
+    def wipe(self) -> None:
+        """Crashes, and loses all data."""
+        self.crash()
+        self.world.note(self.name, "wipe")
+        self.wipes += 1
+        self.disk.wipe()
+
+    def pause(self) -> None:
+        """SIGSTOP: time goes on, the process does not; its connections stay."""
+        if self.process is not None:
+            self.world.note(self.name, "pause")
+            self._paused = True
+
+    def resume(self) -> None:
+        """SIGCONT: all that has arrived meanwhile is there at once."""
+        if not self._paused:
+            return
+        self.world.note(self.name, "resume")
+        self._paused = False
+        while self._held and not self._paused:
+            self._held.popleft()()
