@@ -17,8 +17,6 @@ from .disk import Disk
 from .network import Dialler, Network
 from .world import Timer, World
 
-TICK_MS = 100
-"""How often the shell gives the node a look at its clock."""
 LEAVING_MS = 2_000
 """How long a node that leaves may take to say so."""
 
@@ -38,6 +36,9 @@ class Process(Protocol):
     def receive(self, peer: str, message: Message) -> None: ...
 
     def tick(self) -> None: ...
+
+    def due(self) -> int | None:
+        """When the next `tick` is wanted, by the monotonic clock."""
 
     def leave(self) -> None:
         """The node is about to stop, and may tell the others."""
@@ -93,6 +94,7 @@ class Machine:
         self._paused = False
         self._held: deque[Callable[[], None]] = deque()
         self._ticker: Timer | None = None
+        self._ticks_at = 0
         network.attach(self)
 
     # --- what the network sees -------------------------------------------------------------------
@@ -152,11 +154,23 @@ class Machine:
                     self.network.hang_up(self, peer)
                 case Note(text):
                     self.world.note(self.name, "log", text)
+        self._mind_clock(process)
+
+    def _mind_clock(self, process: Process) -> None:
+        due = process.due()
+        if due is None:
+            return
+        at = self.world.now + max(1, due - self.clock.monotonic())
+        if self._ticker is not None:
+            if self._ticks_at <= at:
+                return
+            self._ticker.cancel()
+        self._ticks_at = at
+        self._ticker = self.world.after(at - self.world.now, self._tick)
 
     def _tick(self) -> None:
-        self._ticker = self.world.after(TICK_MS, self._tick)
-        if not self._paused:
-            self.do(lambda process: process.tick())
+        self._ticker = None
+        self.do(lambda process: process.tick())
 
     # --- lives -----------------------------------------------------------------------------------
 
@@ -173,8 +187,6 @@ class Machine:
         for seed in self.seeds:
             self._dialler.want(seed)
         self.drain()
-        first = self.world.stream(f"ticks/{self.name}/{self.life}").randrange(TICK_MS)
-        self._ticker = self.world.after(first, self._tick)
 
     def crash(self, silent: bool = False) -> None:
         """Ends a life without warning; `silent`: the power goes, connections are not closed."""
@@ -204,6 +216,7 @@ class Machine:
         dialler.stop()
         if self._ticker is not None:
             self._ticker.cancel()
+            self._ticker = None
         process.stop()
         self.disk.crash()
         self.network.crashed(self, silent)

@@ -15,14 +15,9 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
-from msgspec import msgpack
-
 from ..cluster.config import ClusterConfig
-from ..cluster.messages import Message
+from ..cluster.messages import Message, decode, encode
 from .world import Timer, World
-
-_encoder = msgpack.Encoder()
-_decoder: msgpack.Decoder[Message] = msgpack.Decoder(Message)
 
 Pair = tuple[str, str]
 """Names of machines: from, to."""
@@ -215,12 +210,12 @@ class Network:
     # --- messages --------------------------------------------------------------------------------
 
     def send(self, host: Host, peer: str, message: Message) -> None:
-        """A message enters the link, if there is one."""
+        """A message enters the link, if there is one. Raises ValueError for what cannot travel."""
         end = self._ends[host.name].get(peer)
         if end is None:
             return
-        data = _encoder.encode(message)
         self.messages += 1
+        data = encode(self.messages, message)
         self.bytes += len(data)
         weather = self.conditions
         if weather.drop and self._rng.random() < weather.drop:
@@ -276,7 +271,7 @@ class Network:
 
     def _deliver(self, end: End, data: bytes) -> None:
         if end.open and end.alive:
-            end.host.receive(end.peer, _decoder.decode(data))
+            end.host.receive(end.peer, decode(data)[1])
         elif end.host.identity is not None:  # a machine that is up refuses what it doesn't expect
             self._world.after(REFUSED_MS, partial(self._close, end.other))
 

@@ -100,6 +100,9 @@ class Toy:
                 for key in self.outbox[peer]:
                     self._send(peer, key)
 
+    def due(self) -> int:
+        return self.sent_at + RESEND_MS
+
     def leave(self) -> None:
         pass
 
