@@ -50,8 +50,8 @@ class NoResend(Toy):
         for key in list(self.outbox[peer]):
             self._send(peer, key)
 
-    def tick(self) -> None:
-        pass
+    def due(self) -> int | None:
+        return None
 
 
 class LastArrival(Toy):

@@ -100,7 +100,7 @@ class Toy:
                 for key in self.outbox[peer]:
                     self._send(peer, key)
 
-    def due(self) -> int:
+    def due(self) -> int | None:
         return self.sent_at + RESEND_MS
 
     def leave(self) -> None:
