@@ -42,7 +42,11 @@ class Engine(Protocol):
         """Raises SomaError when the commit with this ticket could not be stored."""
 
     async def wait_durable(self, ticket: int) -> None:
-        """Returns when the ticket is durable. Raises SomaError when it could not be stored."""
+        """Returns when the ticket is durable. Raises SomaError when it could not be stored.
+
+        Answers of handlers that do not wait are given in the order of their tickets: one that
+        takes long holds those behind it back.
+        """
 
     def sweep(self) -> None:
         """Forgets expired entries, also in storage."""

@@ -54,8 +54,7 @@ def _unusual(raw: bytes) -> bool:
         _UNUSUAL_NUMBER.search(raw) is not None
         or b"-0" in raw
         or b"\\u" in raw
-        or (raw.count(b"{") > 1 or raw.count(b"[") > 1)
-        and _NESTING.search(raw) is not None
+        or ((raw.count(b"{") > 1 or raw.count(b"[") > 1) and _NESTING.search(raw) is not None)
     )
 
 

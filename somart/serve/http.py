@@ -48,7 +48,7 @@ class HttpServer:
     async def serve(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
         """Accepts connections until `stop`; returns when they have ended or the grace is over."""
         self.now = trio.current_time()
-        self._poller = make_poller()
+        self._poller = make_poller(self.limits.turn_reads)
         try:
             await self._serve(listeners, self._poller)
         finally:

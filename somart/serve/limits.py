@@ -39,6 +39,9 @@ class ServeLimits:
     receive_bytes: int = 64 * 1024
     """Read from a socket at a time: bounds what waits in the process per connection."""
 
+    turn_reads: int = 256
+    """Sockets read before other tasks get a turn: some milliseconds of small requests."""
+
     connections: int = 960
     """Open at a time (else 503): below the usual 1024 files of a process."""
 

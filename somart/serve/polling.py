@@ -16,80 +16,58 @@ import trio
 
 from .pipes import HOLD, LEAVE, Disconnected, Pipe, SocketPipe, StreamPipe, Take
 
-TURN_EVENTS = 256
-"""Sockets read before other tasks get a turn: some milliseconds of small requests."""
 
-if sys.platform == "linux":
-    _MASK = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-    _ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+class Poller:
+    """Reads ready sockets, see above. `run` it as a task; `close` it after that."""
 
-    class Poller:
-        """Reads ready sockets, see above. `run` it as a task; `close` it after that."""
+    def __init__(self, turn_reads: int) -> None:
+        self._turn_reads = turn_reads
+        self._epoll = select.epoll()
+        self._mask = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+        self._last = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+        self._pipes: dict[int, PolledPipe] = {}
 
-        def __init__(self) -> None:
-            self._epoll = select.epoll()
-            self._pipes: dict[int, PolledPipe] = {}
+    async def run(self) -> None:
+        """Watches until it is cancelled."""
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            self._turn()
 
-        async def run(self) -> None:
-            """Watches until it is cancelled."""
-            while True:
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
-                self._turn()
+    def _turn(self) -> None:
+        """Reads until nothing is ready, or others want their turn."""
+        left = self._turn_reads
+        while left > 0:
+            events = self._epoll.poll(0, left)
+            if not events:
+                return
+            left -= len(events)
+            for descriptor, mask in events:
+                pipe = self._pipes.get(descriptor)
+                if pipe is not None:
+                    pipe.arrived(mask & self._last != 0)
 
-        def _turn(self) -> None:
-            left = TURN_EVENTS
-            while left > 0:
-                events = self._epoll.poll(0, left)
-                if not events:
-                    return
-                left -= len(events)
-                for descriptor, mask in events:
-                    pipe = self._pipes.get(descriptor)
-                    if pipe is not None:
-                        pipe.arrived(mask & _ENDING != 0)
+    def add(self, pipe: PolledPipe, descriptor: int) -> None:
+        """Watches a socket; what has arrived already is reported too. Raises OSError."""
+        self._epoll.register(descriptor, self._mask)
+        self._pipes[descriptor] = pipe
 
-        def add(self, pipe: PolledPipe, descriptor: int) -> None:
-            """Watches a socket; what has arrived already is reported as well."""
-            self._pipes[descriptor] = pipe
-            self._epoll.register(descriptor, _MASK)
+    def forget(self, descriptor: int) -> None:
+        """Call it before the socket is closed: its number may come back at once."""
+        if self._pipes.pop(descriptor, None) is not None and not self._epoll.closed:
+            self._epoll.unregister(descriptor)
 
-        def forget(self, descriptor: int) -> None:
-            """Call it before the socket is closed: its number may come back at once."""
-            if self._pipes.pop(descriptor, None) is not None and not self._epoll.closed:
-                self._epoll.unregister(descriptor)
+    def close(self) -> None:
+        """Gives the descriptor up."""
+        self._epoll.close()
 
-        def close(self) -> None:
-            """Gives the descriptor up."""
-            self._epoll.close()
 
-    def make_poller() -> Poller | None:
-        """A poller where the system has epoll."""
-        return Poller()
-
-else:
-
-    class Poller:
-        """There is no epoll here: sockets are waited for one by one."""
-
-        async def run(self) -> None:
-            """Never called."""
-
-        def add(self, pipe: PolledPipe, descriptor: int) -> None:
-            """Never called."""
-
-        def forget(self, descriptor: int) -> None:
-            """Never called."""
-
-        def close(self) -> None:
-            """Never called."""
-
-    def make_poller() -> Poller | None:
-        """None: the system has no epoll."""
-        return None
+def make_poller(turn_reads: int) -> Poller | None:
+    """A poller where the system has epoll; elsewhere each socket is waited for by itself."""
+    return Poller(turn_reads) if sys.platform == "linux" else None
 
 
 class PolledPipe(SocketPipe):
-    """A socket that a poller watches. One task at a time receives from it."""
+    """A socket that a poller watches. One task at a time receives from it. May raise OSError."""
 
     in_place = True
 
@@ -185,6 +163,7 @@ class PolledPipe(SocketPipe):
 
     async def close(self) -> None:
         self._poller.forget(self._fd)
+        self._take = _leave  # its owner refers to this pipe
         await super().close()
 
 
@@ -194,6 +173,11 @@ def _leave(_: bytes) -> int:
 
 def pipe_for(stream: trio.abc.Stream, poller: Poller | None = None) -> Pipe:
     """The quickest pipe for a stream."""
-    if isinstance(stream, trio.SocketStream) and os.name == "posix":
-        return SocketPipe(stream) if poller is None else PolledPipe(stream, poller)
-    return StreamPipe(stream)
+    if not isinstance(stream, trio.SocketStream) or os.name != "posix":
+        return StreamPipe(stream)
+    if poller is not None:
+        try:
+            return PolledPipe(stream, poller)
+        except OSError:  # of the system's limit on watches: the slower way works still
+            return SocketPipe(stream)
+    return SocketPipe(stream)
