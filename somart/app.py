@@ -29,6 +29,8 @@ from .values import Value
 if TYPE_CHECKING:
     import trio
 
+    from .cluster.links import Links
+
 Body = Callable[..., Any]
 Ended = tuple[Transaction, Value, int, SomaError | None]
 """A run that has ended: its result, the commit that the answer must wait for, its error."""
@@ -45,6 +47,7 @@ class App:
         self.engine: Engine = StandaloneEngine() if engine is None else engine
         self.events = EventHub()
         self.calls = Calls()
+        self.links: Links | None = None
         self.signal_log: list[tuple[str, int, int]] | None = None
         self.persistent = any(_persistent(cell) for cell in spec.all_cells)
         self.top_level: tuple[Cell, ...] = tuple(cell(self) for cell in spec.cells)

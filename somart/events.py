@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import limits
 
@@ -69,12 +69,23 @@ class Subscription:
         return await self._receive.receive()
 
 
+class Listener(Protocol):
+    """Takes events where they are delivered, without waiting; keeps its own bounds."""
+
+    def offer(self, event: Event) -> bool:
+        """One event; the answer does not matter."""
+
+    def close(self) -> None:
+        """There are no more events."""
+
+
 class EventHub:
     """Hands every event to every subscriber; one that cannot keep up is dropped with a notice."""
 
     def __init__(self, queue: int = limits.EVENT_QUEUE) -> None:
         self._queue = queue
         self._subscribers: dict[Subscription, None] = {}
+        self._listeners: list[Listener] = []
         self.dropped = 0
 
     @contextmanager
@@ -88,11 +99,17 @@ class EventHub:
         finally:
             self._remove(subscription)
 
+    def attach(self, listener: Listener) -> None:
+        """Events go to the listener, too, from now on."""
+        self._listeners.append(listener)
+
     def deliver(self, events: Iterable[Event]) -> None:
         """Called with the events of a committed transaction, in their order."""
-        if not self._subscribers:
+        if not self._subscribers and not self._listeners:
             return
         for event in events:
+            for listener in self._listeners:
+                listener.offer(event)
             for subscription in list(self._subscribers):
                 if not subscription.offer(event):
                     self.dropped += subscription.dropped
@@ -100,6 +117,9 @@ class EventHub:
 
     def close(self) -> None:
         """Ends all feeds."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
         for subscription in list(self._subscribers):
             self._remove(subscription)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import secrets
 import signal
 import sys
 import threading
@@ -15,9 +17,15 @@ import trio
 
 from .app import App
 from .certificate import mismatch
+from .cluster.bus import Bus
+from .cluster.clocks import SystemClock
+from .cluster.handshake import Hello
+from .cluster.links import Links
+from .cluster.options import BUS_OFFSET, join_address
+from .cluster.protection import ProtectionError, protection_of, require_protection
 from .engines.standalone import StandaloneEngine
 from .errors import SomaError
-from .options import MAX_PORT, ServeOptions, make_parser, options_of
+from .options import DEFAULT_HOST, MAX_PORT, ServeOptions, make_parser, options_of
 from .serve.http import HttpServer
 from .serve.log import ServerLog, printable
 from .serve.site import Site, SiteOptions, served_cell
@@ -210,6 +218,7 @@ class Node:
         self._log = log
         self.http_port = 0
         self.socket_port: int | None = None
+        self.bus_port: int | None = None
 
     async def run(self, stopper: Stopper) -> None:
         """Starts in the order of spec 3 §8.1, serves, and stops without losing an answer."""
@@ -228,12 +237,18 @@ class Node:
         site = self._site(app)
         server = HttpServer(site, self._options.limits)
         socket_listeners = await self._listen_for_sockets(site)
+        bus_listeners, bus_line = await self._listen_for_bus()
+        bus = self._bus(app, bus_listeners)
         self._banner(app)
+        self._log.line(bus_line)
         async with trio.open_nursery() as serving:
             serving.start_soon(self._end_now, stopper, serving.cancel_scope)
             async with trio.open_nursery() as servers:
                 servers.start_soon(server.serve, http_listeners)
+                servers.start_soon(bus.run, bus_listeners)
                 await self._initialise(app)
+                for address in self._spec.manifest.peers.values():
+                    bus.link(address)
                 async with trio.open_nursery() as timers:
                     timers.start_soon(run_timers, app, self._log.line)
                     stop_sockets = await self._start_sockets(site, servers, socket_listeners)
@@ -244,6 +259,7 @@ class Node:
                     server.stop()
                     stop_sockets()
                     app.events.close()
+                    bus.stop()
                     timers.cancel_scope.cancel()
             serving.cancel_scope.cancel()
 
@@ -274,8 +290,8 @@ class Node:
 
     # --- listening -------------------------------------------------------------------------------
 
-    async def _listen(self, port: int) -> Listeners:
-        host = self._options.host
+    async def _listen(self, port: int, host: str | None = None) -> Listeners:
+        host = host or self._options.host
         try:
             listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
         except OSError as error:
@@ -299,6 +315,55 @@ class Node:
         listeners = await self._listen(port)
         self.socket_port = _port_of(listeners)
         return listeners
+
+    async def _listen_for_bus(self) -> tuple[Listeners, str]:
+        """The bus and its line of the banner. A node that is no cluster's can do without it."""
+        cluster = self._options.cluster
+        scale = self._cell.soma_scale
+        needed = bool(cluster.join) or (scale is not None and scale.replicas > 1)
+        port = 0 if self._options.port == 0 else self.http_port + BUS_OFFSET
+        if port > MAX_PORT:
+            return [], f"bus: off, {port} is no port"
+        host, secured = self._options.host, cluster.tls is not None
+        unsafe = require_protection(host, cluster.secret, secured, cluster.insecure)
+        if unsafe is not None and needed:
+            raise StartFailure(unsafe)
+        try:
+            listeners = await self._listen(port, host if unsafe is None else DEFAULT_HOST)
+        except StartFailure as error:
+            if needed:
+                raise
+            return [], f"bus: off, {error}"
+        self.bus_port = _port_of(listeners)
+        limited = "" if unsafe is None else " for this machine only: it has neither secret nor TLS"
+        return listeners, f"bus: listening on :{self.bus_port}{limited}"
+
+    def _bus(self, app: App, listeners: Listeners) -> Bus:
+        options = self._options
+        try:
+            protection = protection_of(options.cluster)
+        except ProtectionError as error:
+            raise StartFailure(str(error)) from error
+        address = join_address(self._shown_host(), self.bus_port or 0) if listeners else ""
+        web = join_address(self._shown_host(), self.http_port)
+        name = options.node_id or address or web
+        instance = f"{name}-{secrets.token_hex(8)}"
+        rng = random.Random(instance)
+        config = options.cluster.config
+        me = Hello("link", name, instance, address, web)
+        app.links = Links(
+            app, me, config=config, protection=protection, rng=rng, log=self._log.line
+        )
+        return Bus(
+            me,
+            config=config,
+            protection=protection,
+            clock=SystemClock(),
+            rng=rng,
+            log=self._log.line,
+            fault=self._log.fault,
+            links=app.links,
+        )
 
     async def _start_sockets(
         self, site: Site, nursery: trio.Nursery, listeners: Listeners

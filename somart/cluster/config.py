@@ -26,6 +26,8 @@ class ClusterConfig:
     """Changes that one message carries."""
     members_page: int = 64
     """Members that one page of the full table carries."""
+    members_most: int = 2_000
+    """Members that are remembered, those removed included."""
     compare_ms: int = 30_000
     """Between two comparisons of the table of members, each with one member at random."""
     forget_ms: int = 600_000

@@ -1,13 +1,13 @@
 """Connections that a program opens: `link`, `subscribe`, `ws_connect`, `ws_send` (builtins §16).
 
 They live as long as the event loop; what arrives calls handlers of the app, each call its own
-transaction. A connection is dropped when the other side closes it or sends what is too long.
+transaction. A WebSocket is dropped when the other side closes it or sends what is too long; links
+are mended (`somart/cluster/links.py`).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -15,87 +15,71 @@ from ..errors import SomaError, type_error
 from ..transaction import current_app
 from ..values.jsontext import from_json
 from ..values.kinds import Value
-from ..values.text import quote, text
-from .sockets import CONNECT_SECONDS, MAX_LINE, ConnectionFailed, WebSocket, open_tcp
+from ..values.text import text
+from .sockets import CONNECT_SECONDS, ConnectionFailed, WebSocket
 
 if TYPE_CHECKING:
-    import trio
 
     from ..app import App
-    from ..events import Event
+    from ..cluster.links import Links
 
 _sockets: WeakKeyDictionary[App, WebSocket] = WeakKeyDictionary()
 """The WebSocket that `ws_send` of an app writes to: the one opened last."""
 
 
 async def link(*args: Value) -> dict[str, Value]:
-    """Exchange signals with a peer's bus: its events call handlers here, emitted ones go there."""
-    import trio
+    """Exchange signals with a peer's bus: its events call handlers here, emitted ones go there.
 
-    if not args or type(args[0]) is not str:
+    The link is mended when it breaks, for as long as the event loop runs.
+    """
+    from ..cluster.channel import LinkError
+    from ..cluster.options import split_address
+
+    if not args or type(args[0]) is not str or split_address(args[0]) is None:
         raise type_error('connect("host:port")')
     address = args[0]
-    host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise type_error('connect("host:port")')
     try:
-        stream = await open_tcp(host, int(port))
-    except ConnectionFailed as error:
+        await _links_of(current_app()).connect(address)
+    except LinkError as error:
         raise type_error(f"connect: {error}") from error
-    app = current_app()
-    trio.lowlevel.spawn_system_task(_receive_events, app, stream, name=f"link {address}")
-    trio.lowlevel.spawn_system_task(_send_events, app, stream, name=f"link {address}")
     sys.stderr.write(f"[bus] connected to {address}\n")
     return {"status": "connected", "peer": address}
 
 
-async def _send_events(app: App, stream: trio.abc.Stream) -> None:
+def _links_of(app: App) -> Links:
+    """The links of an app; those of a program that is not served last as long as the loop."""
     import trio
 
-    with app.events.subscribe() as feed:
-        try:
-            async for event in feed:
-                if not event.published:
-                    await stream.send_all(f"EVENT {event.name} {_payload(event)}\n".encode())
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
+    if app.links is None:
+        app.links = _unprotected_links(app)
+    if not app.links.running:
+        app.links.running = True
+        trio.lowlevel.spawn_system_task(app.links.run, name="links")
+    return app.links
 
 
-def _payload(event: Event) -> str:
-    """The text of an event's argument; a String that would read as something else is quoted."""
-    value = event.payload
-    shown = text(value)
-    if type(value) is str and ("\n" in value or "\r" in value or from_json(value) != value):
-        return quote(value)
-    return shown
+def _unprotected_links(app: App) -> Links:
+    import random
+    import secrets
+
+    from ..cluster.config import ClusterConfig
+    from ..cluster.handshake import Hello
+    from ..cluster.links import Links
+    from ..cluster.protection import Protection
+
+    instance = f"{app.spec.name}-{secrets.token_hex(8)}"
+    return Links(
+        app,
+        Hello("link", app.spec.name, instance),
+        config=ClusterConfig(),
+        protection=Protection(),
+        rng=random.Random(instance),
+        log=_note,
+    )
 
 
-async def _receive_events(app: App, stream: trio.abc.Stream) -> None:
-    async with stream:
-        async for line in _lines(stream):
-            word, _, rest = line.partition(" ")
-            name, _, payload = rest.partition(" ")
-            if word == "EVENT" and name:
-                await _dispatch(app, name, from_json(payload))
-
-
-async def _lines(stream: trio.abc.Stream) -> AsyncIterator[str]:
-    """The lines that arrive; ends with the connection, or at a line that is too long."""
-    import trio
-
-    buffer = bytearray()
-    while len(buffer) <= MAX_LINE:
-        try:
-            data = await stream.receive_some()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
-        if not data:
-            return
-        buffer += data
-        *complete, rest = buffer.split(b"\n")
-        buffer = bytearray(rest)
-        for line in complete:
-            yield bytes(line).decode("utf-8", "replace").rstrip("\r")
+def _note(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 async def _dispatch(app: App, name: str, argument: Value) -> Value:
