@@ -27,13 +27,13 @@ class _Message(Struct, frozen=True, array_like=True):
 
 
 class MemberState(_Message, frozen=True):
-    """What is known of a member; `membership.merge` joins two of them, in any order.
+    """What is known of a member; `members.merge` joins two of them, in any order.
 
-    `status` is alive, suspect, dead, left or removed; `ring` is joining or ready. `boot` is a number
-    drawn by each process when it starts: the same id with another boot is a restart, or a second
-    process on copied data. `joined` is the incarnation in which the member last came into the
-    ring, `expelled` the latest one in which it was taken out (0: never): it is in the ring while
-    `joined` is the greater.
+    `status` is alive, suspect, dead, left or removed; `ring` is joining or ready. `boot` is drawn by
+    each process when it starts: the same id with another boot is a restart, or a second process on
+    copied data. `joined` is the incarnation in which the member last came into the ring, `expelled`
+    the latest one in which it was taken out (0: never): it is in the ring while `joined` is the
+    greater.
     """
 
     id: Name
@@ -42,7 +42,7 @@ class MemberState(_Message, frozen=True):
     incarnation: Count
     status: Name
     ring: Name
-    boot: Count = 0
+    boot: Name = ""
     joined: Count = 0
     expelled: Count = 0
 
@@ -60,8 +60,8 @@ class Join(_Message, frozen=True, tag="CLUSTER JOIN"):
 class Members(_Message, frozen=True, tag="CLUSTER MEMBERS"):
     """All that the sender knows of the cluster, or a page of it.
 
-    `digest` is the sender's on the last page, else 0. `answer`: sent because the receiver's table had
-    differed, not to be answered again.
+    `digest` is the sender's on the last page, else 0. `answer`: sent because the receiver's table
+    had differed, not to be answered again.
     """
 
     members: list[MemberState]
@@ -214,21 +214,24 @@ class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
 class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     """Which tables (level 0), groups (1) or segments (2) are not the same here.
 
-    `seen` is what the sender had seen by then (causal)."""
+    `seen` is what the sender had seen by then (causal); `serving`: it has all that is its own."""
 
     request: Count
     tables: list[Name]
     numbers: list[Count]
+    serving: bool
     seen: VectorWire = {}
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
-    """The answer to level 3: `segments` are done with; `keys` and versions are those of the ones
-    that differ, or at once `writes` when the asker has nothing. `lacking`: not served here."""
+    """The answer to level 3, for a page of segments: those that are `equal`, and for those that
+    differ keys and versions, or `writes` when the asker has nothing. `lacking`: the sender itself
+    does not have all of them."""
 
     request: Count
     table: Name
-    segments: list[Segment]
+    equal: list[Segment]
+    differing: list[Segment]
     keys: list[tuple[str, VersionWire]]
     writes: list[Write]
     lacking: list[Segment]
