@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..frontend.diagnostics import Diagnostic
 from ..frontend.source import Span
 from .moves import Move
+
+if TYPE_CHECKING:
+    from .stories import Story  # it imports the runtime, which most reports do without
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,12 @@ class Temporal:
 @dataclass(frozen=True)
 class Survival:
     """The lines on one machine on its replicas. Each comes with the lines of a space-time diagram,
-    if something goes wrong."""
+    if something goes wrong, and then it is told in `stories`, too."""
 
     machine: str
     title: str
     checks: tuple[tuple[Check, tuple[str, ...]], ...]
+    stories: tuple[Story, ...] = ()
 
 
 @dataclass(frozen=True)

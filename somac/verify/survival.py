@@ -14,8 +14,10 @@ from .explorer import Explored, Trace, explore
 from .lifecycle import Lifecycle
 from .membership import NODES, examined
 from .properties import Demand, Demands
+from .refinement import Driver
 from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Watch
-from .report import Check, Survival, passed, warned
+from .report import Check, Survival, failed, passed, warned
+from .stories import Story
 
 LARGEST = 100  # states of a machine; a person writes fewer than twenty
 STATES_MAX = 60_000  # of one walk, a second at most
@@ -23,12 +25,12 @@ RUNS = ((2, 2, True), (2, 3, False), (3, 2, False))  # replicas, transitions, on
 
 
 def survival_of(
-    life: Lifecycle, demands: Demands, plan: Plan, delivers: Delivers
+    life: Lifecycle, demands: Demands, plan: Plan, delivers: Delivers, driver: Driver
 ) -> Survival | None:
     """What becomes of a machine on its replicas. None if there is only one of them."""
     if plan.replicas <= 1:
         return None
-    return _Judge(life, demands, plan, delivers).survival()
+    return _Judge(life, demands, plan, delivers, driver).survival()
 
 
 def survival_of_cluster(name: str, plan: Plan, delivers: Delivers) -> Survival | None:
@@ -52,13 +54,18 @@ def _claimed(text: str, delivered: bool) -> Check:
 
 
 class _Judge:
-    def __init__(self, life: Lifecycle, demands: Demands, plan: Plan, delivers: Delivers) -> None:
+    def __init__(
+        self, life: Lifecycle, demands: Demands, plan: Plan, delivers: Delivers, driver: Driver
+    ) -> None:
         self.life = life
+        self.driver = driver
         self.plan = plan
         self.delivers = delivers
         self.watched = [w for d in demands.properties if (w := _watch(life, d)) is not None]
         self.observer = Observer(life.graph, [watch for watch, _ in self.watched])
         self.diagrams: dict[Finding, tuple[str, ...]] = {}
+        self.walked: dict[Finding, tuple[Trace[Any], LoggingSystem | MergingSystem]] = {}
+        self.stories: list[Story] = []
 
     def survival(self) -> Survival:
         level = self.plan.consistency
@@ -77,7 +84,7 @@ class _Judge:
                 checks = [pair for pair in checks if pair[1]]
                 checks.append((warned(explored.limit_message), ()))
                 break
-        return Survival(self.life.name, title, tuple(checks))
+        return Survival(self.life.name, title, tuple(checks), tuple(self.stories))
 
     def walk(self, replicas: int, transitions: int, crash: bool) -> Explored[Any]:
         """Explores one system, and keeps a diagram of each new thing that goes wrong."""
@@ -94,6 +101,7 @@ class _Judge:
             self.diagrams.setdefault(
                 cast(Finding, finding), tuple(diagram(trace, system.view, replicas))
             )
+            self.walked.setdefault(cast(Finding, finding), (trace, system))
         return walked
 
     def checks(self) -> Iterator[tuple[Check, tuple[str, ...]]]:
@@ -103,25 +111,33 @@ class _Judge:
             worst = min(lost, key=self._mildness)
             a, b, c, d = (names[cast(int, state)] for state in worst[1:])
             text = f"acknowledged transitions can be lost: {a} → {b} to a concurrent {c} → {d}"
-            yield warned(text), self.diagrams[worst]
+            yield self.told(worst, warned(text))
         else:
             yield self.claim("no acknowledged transition is lost")
         backwards = [finding for finding in self.diagrams if finding[0] == "backwards"]
         if backwards:
             before, after = (names[cast(int, state)] for state in backwards[0][1:])
             text = f"a replica can show '{after}' after '{before}', which the lifecycle forbids"
-            yield warned(text), self.diagrams[backwards[0]]
+            yield self.told(backwards[0], warned(text))
         else:
             yield self.claim("no replica shows a history that the lifecycle forbids")
         if ("diverged",) in self.diagrams:
-            yield warned("replicas that know the same differ"), self.diagrams[("diverged",)]
+            yield self.told(("diverged",), warned("replicas that know the same differ"))
         else:
             yield self.claim("replicas that know the same show the same")
         for number, (_, text) in enumerate(self.watched):
             if ("watch", number) in self.diagrams:
-                yield warned(f"{text} does not survive"), self.diagrams[("watch", number)]
+                yield self.told(("watch", number), failed(f"{text} does not survive"), text)
             else:
                 yield self.claim(f"{text} holds on every replica and for every client")
+
+    def told(
+        self, finding: Finding, check: Check, refutes: str = ""
+    ) -> tuple[Check, tuple[str, ...]]:
+        """What is wrong, with its diagram; kept as a story, too."""
+        trace, system = self.walked[finding]
+        self.stories.append(Story(check.message, refutes, trace, system, self.life, self.driver))
+        return check, self.diagrams[finding]
 
     def claim(self, text: str) -> tuple[Check, tuple[str, ...]]:
         return _claimed(text, self.delivers(self.plan.consistency)), ()

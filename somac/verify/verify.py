@@ -14,7 +14,7 @@ from .distribution import Delivers, distribution_block, plan_of
 from .lifecycle import Lifecycle, state_names
 from .properties import Demands, Wishes
 from .refinement import Driver, effect_checks, isolation_checks, refinement_checks, remarks
-from .report import Block, Check, Report, Survival, Temporal
+from .report import Block, Check, Report, Survival, Temporal, Verdict
 from .structure import structural_checks
 from .temporal import Judge
 from .termination import termination_checks
@@ -87,9 +87,9 @@ class _Work:
         self.blocks.append(
             Block(machine.name, states, machine.initial, tuple(life.terminal), checks)
         )
-        self.survival(driver.cell, life, demands)
         judge = Judge(life, demands, driver)
-        self.temporal.append(Temporal(machine.name, tuple(judge.verdicts())))
+        verdicts = self.survival(driver, life, demands, judge.verdicts())
+        self.temporal.append(Temporal(machine.name, tuple(verdicts)))
         for demand in demands.properties:
             self.diagnostics += self.wishes.unknown(machine.name, demand)
         self.diagnostics += judge.diagnostics
@@ -102,14 +102,21 @@ class _Work:
         survival = survival_of_cluster(name, plan_of(sections(cell, n.Scale)[-1]), self.delivers)
         self.survivals += [survival] if survival is not None else []
 
-    def survival(self, cell: n.Cell, life: Lifecycle, demands: Demands) -> None:
-        """Examines a machine on the replicas that its cell declares."""
-        scale = sections(cell, n.Scale)
-        if scale:
-            from .survival import survival_of  # it imports the runtime, which others need not
+    def survival(
+        self, driver: Driver, life: Lifecycle, demands: Demands, verdicts: Iterator[Verdict]
+    ) -> Iterator[Verdict]:
+        """Examines a machine on the replicas that its cell declares; gives the verdicts on one node
+        with those turned that do not survive there."""
+        scale = sections(driver.cell, n.Scale)
+        if not scale:
+            return verdicts
+        from .stories import on_replicas  # these import the runtime, which others need not
+        from .survival import survival_of
 
-            survival = survival_of(life, demands, plan_of(scale[-1]), self.delivers)
-            self.survivals += [survival] if survival is not None else []
+        plan = plan_of(scale[-1])
+        survival = survival_of(life, demands, plan, self.delivers, driver)
+        self.survivals += [survival] if survival is not None else []
+        return on_replicas(verdicts, survival, plan.consistency)
 
 
 def _machine_checks(program: Program, driver: Driver, life: Lifecycle) -> Iterator[Check]:

@@ -63,7 +63,7 @@ def test_under_eventual_an_executed_trade_is_cancelled() -> None:
       cancelled    cancelled    1 hears of confirmed → cancelled"""
     loss = "confirmed → executed to a concurrent confirmed → cancelled"
     assert f"  ⚠ acknowledged transitions can be lost: {loss}{story}" in shown
-    assert f"  ⚠ after('executed', state != 'cancelled') does not survive{story}" in shown
+    assert f"  ✗ after('executed', state != 'cancelled') does not survive{story}" in shown
     assert "what helps: `consistency: strong`" in shown
     assert report.warned
 
