@@ -58,6 +58,13 @@ def deliverable(delivered: Vector, sender: str, message: Vector) -> bool:
     )
 
 
+def covers(known: Vector, token: Vector) -> bool:
+    """Whether a replica that knows so much may answer a reader who has seen `token`: its reads and
+    writes never go back in time, whichever replica it asks (session guarantees, Terry and others,
+    1994)."""
+    return all(known.get(node, 0) >= count for node, count in token.items())
+
+
 def joined(one: Vector, other: Vector) -> dict[str, int]:
     """What is known when both are: the larger count of each node."""
     return {node: max(one.get(node, 0), other.get(node, 0)) for node in {*one, *other}}

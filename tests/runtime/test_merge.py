@@ -8,7 +8,17 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from somart.merge import BEGINNING, Register, Stamp, deliverable, joined, latest, moved, tick
+from somart.merge import (
+    BEGINNING,
+    Register,
+    Stamp,
+    covers,
+    deliverable,
+    joined,
+    latest,
+    moved,
+    tick,
+)
 
 NODES = st.sampled_from(["n1", "n2", "n3"])
 STAMPS = st.builds(Stamp, st.integers(0, 3), st.integers(0, 3), NODES)
@@ -90,6 +100,16 @@ def test_knowledge_is_joined_in_any_order(
     assert joined(a, b) == joined(b, a)
     assert joined(a, joined(b, c)) == joined(joined(a, b), c)
     assert joined(a, a) == a
+
+
+@few
+@given(VECTORS, VECTORS)
+def test_who_has_been_told_all_covers_a_reader(
+    known: dict[str, int], token: dict[str, int]
+) -> None:
+    assert covers(joined(known, token), token)
+    assert covers(known, token) == all(joined(known, token)[n] == known.get(n, 0) for n in token)
+    assert covers(known, {})
 
 
 def test_a_commit_is_refused_when_a_revision_that_it_read_has_moved() -> None:
