@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from ..engines.database import Changes, Row, storage_error
 from ..memory.codec import decode, encode
@@ -90,10 +91,12 @@ class SimulatedDatabase:
 
     def load(self, table: Table) -> Iterator[tuple[Key, Entry]]:
         """All entries of a table, in order of first insertion."""
-        for row in list(self.disk.tables.get(table.name, {}).values()):
-            assert row is not None
-            key, value, tag, written, expires = row
+        for key, value, tag, written, expires in self.rows(table.name):
             yield key, Entry(decode(tag, value), written, expires)
+
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
+        """The rows of a table as they are stored."""
+        return [row for row in self.disk.tables.get(name, {}).values() if row is not None]
 
     def row(self, table: Table, key: Key, entry: Entry) -> Row:
         """The row of an entry. Raises SomaError for what has no stored form."""

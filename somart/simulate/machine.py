@@ -28,8 +28,13 @@ class Process(Protocol):
     """
 
     id: str
+    boot: str
+    """Of this life; another one of the same id has another."""
 
-    def link_up(self, peer: str) -> None: ...
+    def admit(self, peer: str, boot: str) -> str:
+        """Whether a process may have a link: empty, or why not. Asked at both ends."""
+
+    def link_up(self, peer: str, dialled: str = "") -> None: ...
 
     def link_down(self, peer: str) -> None: ...
 
@@ -107,9 +112,22 @@ class Machine:
     def paused(self) -> bool:
         return self._paused
 
-    def link_up(self, peer: str) -> None:
+    @property
+    def boot(self) -> str:
+        return "" if self.process is None else self.process.boot
+
+    def admit(self, peer: str, boot: str) -> bool:
+        if self.process is None:
+            return False
+        refused = self.process.admit(peer, boot)
+        if refused:
+            self.world.note(self.name, "refuse", f"{peer}: {refused}")
+        self.drain()
+        return not refused
+
+    def link_up(self, peer: str, dialled: str) -> None:
         self.world.note(self.name, "link up", peer)
-        self.do(lambda process: process.link_up(peer))
+        self.do(lambda process: process.link_up(peer, dialled))
 
     def link_down(self, peer: str) -> None:
         self.world.note(self.name, "link down", peer)

@@ -43,11 +43,22 @@ class Host(Protocol):
     @property
     def paused(self) -> bool: ...
 
-    def link_up(self, peer: str) -> None: ...
+    @property
+    def boot(self) -> str:
+        """Of the present process."""
+
+    def admit(self, peer: str, boot: str) -> bool:
+        """Whether this machine's process lets another have a link with it."""
+
+    def link_up(self, peer: str, dialled: str) -> None: ...
 
     def link_down(self, peer: str) -> None: ...
 
     def receive(self, peer: str, message: Message) -> None: ...
+
+
+def _admits(host: Host, other: Host) -> bool:
+    return host.admit(other.identity or "", other.boot)
 
 
 @dataclass
@@ -69,10 +80,11 @@ class Conditions:
 class End:
     """One end of a connection."""
 
-    __slots__ = ("breaking", "host", "last", "life", "open", "other", "peer", "stalled")
+    __slots__ = ("breaking", "dialled", "host", "last", "life", "open", "other", "peer", "stalled")
 
-    def __init__(self, host: Host, peer: str) -> None:
+    def __init__(self, host: Host, peer: str, dialled: str) -> None:
         self.host = host
+        self.dialled = dialled  # the address that led here, at the dialler's end
         self.life = host.life
         self.peer = peer
         self.open = False
@@ -131,13 +143,13 @@ class Network:
             done(None)
         elif cut[host.name, target.name] or cut[target.name, host.name] or target.paused:
             self._world.after(DIAL_TIMEOUT_MS, partial(done, None))
-        elif target.identity is None:
+        elif target.identity is None or not (_admits(target, host) and _admits(host, target)):
             self._world.after(REFUSED_MS, partial(done, None))
         else:
-            self._connect(host, target)
+            self._connect(host, target, address)
             done(target.identity)
 
-    def _connect(self, host: Host, target: Host) -> None:
+    def _connect(self, host: Host, target: Host, address: str) -> None:
         mine, theirs = host.identity, target.identity
         assert mine is not None
         assert theirs is not None
@@ -148,7 +160,7 @@ class Network:
             half = self._ends[known.name].get(peer)
             if half is not None:
                 self._close(half)
-        near, far = End(host, theirs), End(target, mine)
+        near, far = End(host, theirs, address), End(target, mine, "")
         near.other, far.other = far, near
         self._open(far)
         far.last = self._world.now + self._delay(far.pair)
@@ -163,7 +175,7 @@ class Network:
             self._close(former)
         end.open = True
         self._ends[end.host.name][end.peer] = end
-        end.host.link_up(end.peer)
+        end.host.link_up(end.peer, end.dialled)
         if not (end.other.alive or end.other.open):
             self._world.after(REFUSED_MS, partial(self._close, end))
 

@@ -6,6 +6,7 @@ by the switch that trio has for Hypothesis. Only the simulator ever touches it.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
@@ -14,6 +15,7 @@ from typing import Any
 import trio
 from trio._core import _run as _scheduler
 
+from ..std.randomness import generator as handlers
 from .world import World
 
 
@@ -35,16 +37,21 @@ class WorldClock(trio.abc.Clock):
 
 @contextmanager
 def repeatable(seed: int) -> Iterator[None]:
-    """Within the block, trio schedules by the seed alone."""
+    """Within the block, trio schedules by the seed alone, and so do the draws of handlers
+    (`random`) and of tables (`evict(random)`)."""
     scheduler: Any = _scheduler
-    before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r.getstate()
+    generators: list[Any] = [scheduler._r, handlers, random]
+    before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING
+    states = [generator.getstate() for generator in generators]
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True
-    scheduler._r.seed(seed)
+    for generator in generators:
+        generator.seed(seed)
     try:
         yield
     finally:
-        scheduler._ALLOW_DETERMINISTIC_SCHEDULING = before[0]
-        scheduler._r.setstate(before[1])
+        scheduler._ALLOW_DETERMINISTIC_SCHEDULING = before
+        for generator, state in zip(generators, states, strict=True):
+            generator.setstate(state)
 
 
 async def settle() -> None:

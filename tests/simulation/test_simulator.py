@@ -45,7 +45,7 @@ class NoResend(Toy):
         if peer in self.links:
             del self.outbox[peer][key]
 
-    def link_up(self, peer: str) -> None:
+    def link_up(self, peer: str, dialled: str = "") -> None:
         self.links.add(peer)
         for key in list(self.outbox[peer]):
             self._send(peer, key)

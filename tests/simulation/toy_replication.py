@@ -62,7 +62,12 @@ class Toy:
             write = Write("registers", key, wire, "string", register.value)
             self.outputs.append(Send(peer, Batch(self.id, 1, 0, {}, [write])))
 
-    def link_up(self, peer: str) -> None:
+    boot = ""
+
+    def admit(self, peer: str, boot: str) -> str:
+        return ""
+
+    def link_up(self, peer: str, dialled: str = "") -> None:
         self.links.add(peer)
         for key in self.outbox[peer]:
             self._send(peer, key)

@@ -1,0 +1,130 @@
+"""A program on a simulated machine: the app and its engine, with the disk's time made virtual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..app import App
+from ..engines.standalone import StandaloneEngine
+from ..errors import SomaError
+from ..spec import ProgramSpec
+from ..std.clock import format_date
+from ..tape import Tape
+from ..values import Value
+from .history import ERROR, OK, RUNNING, Operation
+from .machine import Birth, Machine
+
+if TYPE_CHECKING:
+    from ..cluster.messages import Message
+    from ..cluster.outputs import Output
+
+FOLDER = Path("data")
+
+
+class VirtualTape(Tape):
+    """What handlers take from outside: the time of the machine's clock."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+
+    def take(self, name: str, draw: Callable[[], Any]) -> Any:
+        wall = self._machine.clock.wall()
+        match name:
+            case "now":
+                return wall // 1000
+            case "now_ms":
+                return wall
+            case "today":
+                return format_date(wall // 1000)
+        return draw()  # `random`: `repeatable` has seeded its generator
+
+
+async def disk_time(machine: Machine, changes: Any) -> None:
+    """Waits as long as a commit takes on this machine's disk; a crash meanwhile keeps it or not."""
+    done = trio.Event()
+    machine.disk.begin(changes)
+    machine.world.after(machine.disk.latency(), lambda: machine.do(lambda _: done.set()))
+    await done.wait()
+
+
+class SimulatedEngine(StandaloneEngine):
+    """The engine of a single node on a simulated disk."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(
+            FOLDER,
+            clock=machine.clock.wall,
+            database_factory=lambda folder, key_file: machine.disk.open(),
+        )
+        self._machine = machine
+
+    async def _write_group(self, batch: Any) -> SomaError | None:
+        changes: Any = {}
+        for commit in batch:
+            changes.update(commit.changes)
+        await disk_time(self._machine, changes)
+        return self._write(batch)
+
+
+class Application:
+    """A process without a cluster: the program alone, as after `serve` without `--join`."""
+
+    def __init__(self, birth: Birth, spec: ProgramSpec) -> None:
+        self.id = birth.machine.name
+        self.machine = birth.machine
+        self.app = self._open(birth, spec)
+        self._tape = VirtualTape(birth.machine)
+
+    def _open(self, birth: Birth, spec: ProgramSpec) -> App:
+        return (spec.app_class or App)(spec, SimulatedEngine(birth.machine))
+
+    async def call(self, operation: Operation) -> None:
+        """Carries out a client's call and notes its answer."""
+        RUNNING.set(operation)
+        with self._tape.running():
+            status, result = await self._invoke(operation)
+        operation.end(self.machine.world.now, status, result)
+
+    async def _invoke(self, operation: Operation) -> tuple[str, Value]:
+        try:
+            return OK, await self.app.invoke(
+                operation.cell, operation.handler, list(operation.args)
+            )
+        except SomaError as error:
+            return ERROR, str(error)
+
+    # --- the process -----------------------------------------------------------------------------
+
+    boot = ""
+
+    def admit(self, peer: str, boot: str) -> str:
+        return ""
+
+    def link_up(self, peer: str, dialled: str = "") -> None:
+        pass
+
+    def link_down(self, peer: str) -> None:
+        pass
+
+    def receive(self, peer: str, message: Message) -> None:
+        pass
+
+    def tick(self) -> None:
+        pass
+
+    def due(self) -> int | None:
+        return None
+
+    def leave(self) -> None:
+        pass
+
+    def take(self) -> Iterable[Output]:
+        return ()
+
+    def stop(self) -> None:
+        self.app.events.close()
