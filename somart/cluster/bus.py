@@ -21,7 +21,7 @@ from .clocks import Clock
 from .config import ClusterConfig
 from .frames import Received
 from .handshake import Hello
-from .identity import unwelcome
+from .identity import ITSELF, unwelcome
 from .links import Links
 from .messages import Message, Status, Traffic
 from .options import BUS_OFFSET, join_address, split_address
@@ -39,8 +39,12 @@ Log = Callable[[str], None]
 class Driven(Protocol):
     """The core of a cluster, as the bus drives it. Never waits; times are `clock.monotonic()`."""
 
-    def connected(self, hello: Hello) -> None:
-        """There is a link with a node; one at a time for each id."""
+    def admit(self, hello: Hello) -> str:
+        """Why a node that has proved itself may not have a link; empty if it may."""
+
+    def connected(self, hello: Hello, dialled: str) -> None:
+        """There is a link with a node, one at a time for each id. `dialled` is the address of the
+        `Dial` that led to it, empty when the other side dialled."""
 
     def disconnected(self, peer: str) -> None:
         """The link with that node has gone; what was sent last may be lost."""
@@ -272,13 +276,13 @@ class Bus:
             return "not a node of a cluster"
         return None
 
-    async def _serve(self, channel: Channel) -> None:
+    async def _serve(self, channel: Channel, dialled: str = "") -> None:
         """A link until its end. A fault in what it calls costs this link, and is told."""
         self._authenticated += 1
         try:
             match channel.peer.role:
                 case "node":
-                    await self._serve_node(channel)
+                    await self._serve_node(channel, dialled)
                 case "link":
                     assert self._links is not None
                     await self._links.serve(channel)
@@ -318,10 +322,11 @@ class Bus:
             return "not a node of a cluster"
         if peer.role != "node":
             return f"'{peer.role}' instead of a node"
-        reason = unwelcome(self._me, peer)
-        if reason is None and not self._prefers(peer, dialled):
+        reason = unwelcome(self._me, peer) or self._core.admit(peer)
+        self.pump()
+        if not reason and not self._prefers(peer, dialled):
             reason = DUPLICATE
-        return reason
+        return reason or None
 
     def _prefers(self, peer: Hello, dialled: bool) -> bool:
         """Whether a new link with a node is better than the one there is, if any.
@@ -336,7 +341,7 @@ class Bus:
             return True
         return dialled == (self._me.id < peer.id)
 
-    async def _serve_node(self, channel: Channel) -> None:
+    async def _serve_node(self, channel: Channel, dialled: str) -> None:
         core, peer = self._core, channel.peer.id
         assert core is not None
         if not self._prefers(channel.peer, channel.dialled):
@@ -346,7 +351,7 @@ class Bus:
             old.close(DUPLICATE)
         if channel.reason is None:
             self._peers[peer] = channel
-            core.connected(channel.peer)
+            core.connected(channel.peer, dialled)
             self.pump()
 
         async def receive(batch: Sequence[Received]) -> None:
@@ -398,6 +403,8 @@ class Bus:
                 except LinkError as error:
                     if error.speaks_http and (above := _bus_above(address)) is not None:
                         target = above if target == address else address
+                    if str(error) in (ITSELF, f"refused: {ITSELF}"):
+                        await trio.sleep_forever()  # until `Undial`: it will not be another one
                     if str(error) not in (said, DUPLICATE_SEEN, DUPLICATE):
                         said = str(error)
                         self._log(f"bus: cannot link with {address}: {printable(said)}")
@@ -405,7 +412,7 @@ class Bus:
                     known, said = channel.peer.id, ""
                     backoff.reset()
                     assert self._nursery is not None
-                    self._nursery.start_soon(self._serve, channel)
+                    self._nursery.start_soon(self._serve, channel, address)
                     await channel.ended.wait()
                 await trio.sleep(backoff.pause())
 

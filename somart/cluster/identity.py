@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..cell import Cell
     from ..spec import ProgramSpec
 
+ITSELF = "it is this node itself"
 _DIGEST_CHARS = 16
 _SHOWN = 3
 _NODE_LOCAL = frozenset({"ephemeral", "local"})
@@ -75,7 +76,7 @@ def unwelcome(me: Hello, peer: Hello) -> str | None:
     """Why a node must not be a peer of this one, as a sentence for the log; None if it may."""
     if peer.id == me.id:
         if peer.instance == me.instance:
-            return "it is this node itself"
+            return ITSELF
         return f"another process has the id '{me.id}' of this node"
     if me.cluster and peer.cluster and me.cluster != peer.cluster:
         return f"it belongs to the cluster {peer.cluster}, this node to {me.cluster}"
