@@ -1,0 +1,471 @@
+"""Raft, its rows and the replicated state together: proposals in, outcomes out, still without I/O.
+
+A driver calls `poll`, sends what it says, stores `Turn.write` durably in one transaction, calls
+`written`, and so on until there is nothing to do. While a write is under way, proposals gather:
+they share the next entry, and its sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from .core import Output, Raft, Role
+from .messages import Configuration, Entry, RaftMessage, SnapshotChunk
+from .proposal import Command, Key, Row, TransactionId, pack, unpack
+from .state import WINDOW, Change, Outcome, State, Tables
+from .storage import (
+    CHANGES,
+    LOG,
+    Changes,
+    write_applied,
+    write_change,
+    write_output,
+    write_snapshot,
+)
+
+
+class Forward(Struct, frozen=True, array_like=True, tag="RAFT PROPOSE"):
+    """Commands for the leader, packed."""
+
+    sender: str
+    commands: tuple[bytes, ...]
+
+
+class NotLeader(Struct, frozen=True, array_like=True, tag="RAFT NOT LEADER"):
+    """Proposals with these numbers are in no log by their sender's last `Forward`."""
+
+    sender: str
+    numbers: tuple[int, ...]
+
+
+ServiceMessage = RaftMessage | Forward | NotLeader
+
+
+class ReplicatedTables(Tables, Protocol):
+    """The tables of strong cells, as the service needs them."""
+
+    def take_rows(self) -> Changes:
+        """The rows that `write` has changed since the last time, for the database."""
+
+    def dump(self) -> Iterable[tuple[str, Key, Row]]:
+        """All rows of all tables."""
+
+    def replace(self, rows: Iterable[tuple[str, Key, Row]], revision: int) -> None:
+        """Puts these in place of everything."""
+
+
+class Failure(Exception):
+    """A proposal or a read has failed. `definite`: it has surely changed nothing."""
+
+    def __init__(self, text: str, definite: bool) -> None:
+        super().__init__(text)
+        self.definite = definite
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """Times in milliseconds, sizes in bytes or entries."""
+
+    give_up_ms: int = 5_000
+    resend_ms: int = 500
+    sweep_ms: int = 50
+    flush_ms: int = 200
+    entry_bytes: int = 256 * 1024
+    chunk_bytes: int = 256 * 1024
+    log_entries: int = 20_000
+    kept_entries: int = 5_000
+    in_flight: int = 4_096
+
+
+Done = Callable[[Outcome | Failure], None]
+Ready = Callable[[Failure | None], None]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A command of this node on its way through the log."""
+
+    raw: bytes
+    done: Done
+    deadline: int
+    resend: int
+    sent: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Reads that wait for one index."""
+
+    ready: list[Ready]
+    deadline: int
+    resend: int
+    index: int = 0
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the driver has to do: send, and store durably if `write` is not None."""
+
+    sends: list[tuple[str, ServiceMessage]] = field(default_factory=list)
+    write: Changes | None = None
+
+
+class _Snapshot(Struct, array_like=True):
+    state: bytes
+    changes: tuple[Change, ...]
+    rows: list[tuple[str, Key, Row]]
+
+
+_snapshot_decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+class Service:
+    """One member of the group. `session` is new with each start of the node."""
+
+    def __init__(
+        self,
+        raft: Raft,
+        state: State,
+        tables: ReplicatedTables,
+        session: int,
+        config: ServiceConfig = ServiceConfig(),
+        *,
+        stored: int | None = None,
+    ) -> None:
+        self.raft = raft
+        self.node = raft.node
+        self.state = state
+        self.tables = tables
+        self.session = session
+        self.config = config
+        self.number = 0
+        self.pending: dict[int, _Pending] = {}
+        self._reads: dict[int, _Reading] = {}
+        self._joining: _Reading | None = None
+        self._read_number = 0
+        self._queue: list[bytes] = []
+        self._forwards: dict[str, list[bytes]] = {}
+        self._sends: list[tuple[str, ServiceMessage]] = []
+        self._extra: Changes = {}
+        self._changed: list[Change] = []
+        self._sweep_at = 0
+        self._stage: Output | None = None
+        self._last_stored = raft.log.last if stored is None else stored
+        self._dirty = False
+        self._flush_at = 0
+        self._incoming: list[bytes] = []
+        self._blob: tuple[int, int, Configuration, bytes] | None = None
+        self.now = raft.now
+
+    # --- what is asked of it ---------------------------------------------------------------------
+
+    @property
+    def leads(self) -> bool:
+        return self.raft.role is Role.LEADER
+
+    def propose(self, make: Callable[[TransactionId, int], Command], done: Done, now: int) -> None:
+        """Proposes the command that `make` gives for an id and the oldest number in flight.
+
+        `done` gets the outcome, or a Failure. Raises Failure when too much is in flight.
+        """
+        self.now = now
+        if len(self.pending) >= self.config.in_flight:
+            raise Failure("too many transactions in flight", definite=True)
+        self.number += 1
+        oldest = next(iter(self.pending), self.number)
+        command = make(TransactionId(self.node, self.session, self.number), oldest)
+        raw = pack((command,))
+        entry = _Pending(raw, done, now + self.config.give_up_ms, now)
+        self.pending[self.number] = entry
+        self._hand_over(entry)
+
+    def read(self, ready: Ready, now: int) -> None:
+        """Calls `ready` when all that was acknowledged before now is applied here (§6.4)."""
+        self.now = now
+        if self._joining is None:
+            config = self.config
+            self._joining = _Reading([], now + config.give_up_ms, now + config.resend_ms)
+        self._joining.ready.append(ready)
+
+    def receive(self, message: ServiceMessage, now: int) -> None:
+        """A message of another member."""
+        self.now = now
+        if isinstance(message, Forward):
+            self._forwarded(message)
+        elif isinstance(message, NotLeader):
+            for number in message.numbers:
+                entry = self.pending.get(number)
+                if entry is not None:
+                    entry.refused += 1
+                    entry.resend = min(entry.resend, now + self.raft.config.heartbeat_ms)
+        else:
+            self.raft.step(message, now)
+
+    def wakeup(self) -> int:
+        """When `tick` has something to do."""
+        at = self.raft.wakeup()
+        if self.pending or self._reads:
+            at = min(at, self._sweep_at)
+        return min(at, self._flush_at) if self._dirty else at
+
+    def tick(self, now: int) -> None:
+        """Time has passed: send again, or give up."""
+        self.now = now
+        self.raft.tick(now)
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + self.config.sweep_ms
+        for number, entry in list(self.pending.items()):
+            if now >= entry.deadline:
+                del self.pending[number]
+                entry.done(_gave_up(entry))
+            elif now >= entry.resend:
+                self._hand_over(entry)
+        for number, reading in list(self._reads.items()):
+            if now >= reading.deadline:
+                del self._reads[number]
+                self._answer(reading, Failure("no quorum", definite=True))
+            elif now >= reading.resend and not reading.index:
+                del self._reads[number]
+                self._ask(reading)
+
+    # --- proposing -------------------------------------------------------------------------------
+
+    def _hand_over(self, entry: _Pending) -> None:
+        """Gives a command to the leader, if there is one."""
+        entry.resend = self.now + self.config.resend_ms
+        if self.leads:
+            entry.sent += 1
+            self._queue.append(entry.raw)
+        elif self.raft.leader:
+            entry.sent += 1
+            self._forwards.setdefault(self.raft.leader, []).append(entry.raw)
+        else:
+            entry.resend = self.now + self.raft.config.heartbeat_ms
+
+    def _forwarded(self, message: Forward) -> None:
+        if self.leads:
+            self._queue.extend(message.commands)
+            return
+        numbers = [command.id.number for raw in message.commands for command in unpack(raw)]
+        self._sends.append((message.sender, NotLeader(self.node, tuple(numbers))))
+
+    def _propose_queue(self) -> None:
+        """All that has gathered, in as few entries as their size allows."""
+        queue, self._queue = self._queue, []
+        batch: list[bytes] = []
+        size = 0
+        for raw in queue:
+            if batch and size + len(raw) > self.config.entry_bytes:
+                self._propose_batch(batch)
+                batch, size = [], 0
+            batch.append(raw)
+            size += len(raw)
+        if batch:
+            self._propose_batch(batch)
+
+    def _propose_batch(self, batch: list[bytes]) -> None:
+        data = msgspec.msgpack.encode(batch)
+        if self.raft.propose(data, self.now) is not None:
+            return
+        for raw in batch:
+            for command in unpack(raw):
+                self._not_proposed(command.id)
+
+    def _not_proposed(self, given: TransactionId) -> None:
+        if given.node != self.node:
+            self._sends.append((given.node, NotLeader(self.node, (given.number,))))
+        elif (entry := self.pending.get(given.number)) is not None:
+            entry.refused += 1
+
+    # --- turns -----------------------------------------------------------------------------------
+
+    def poll(self, now: int) -> Turn:
+        """What there is to do now. `write` is None while another one is under way."""
+        self.now = now
+        if self._stage is not None:
+            sends, self._sends = self._sends, []
+            return Turn(sends)
+        if self._queue:
+            self._propose_queue()
+        if self._joining is not None:
+            joining, self._joining = self._joining, None
+            self._ask(joining)
+        write: Changes | None = None
+        while write is None:
+            output = self.raft.take()
+            if not output and not self._extra and not self._flush_due():
+                break
+            write = self._carry_out(output)
+        for leader, commands in self._forwards.items():
+            self._sends.append((leader, Forward(self.node, tuple(commands))))
+        self._forwards = {}
+        sends, self._sends = self._sends, []
+        return Turn(sends, write)
+
+    def written(self, now: int) -> None:
+        """The last `Turn.write` is durable."""
+        self.now = now
+        output, self._stage = self._stage, None
+        if output is None:
+            return
+        if output.entries:
+            last = output.entries[-1]
+            self._last_stored = last.index
+            self.raft.persisted(last.index, last.term, now)
+        self._sends += output.messages
+
+    def _carry_out(self, output: Output) -> Changes | None:
+        self._sends += output.early
+        for entry in output.apply:
+            self._apply(entry)
+        for number, index in output.reads:
+            self._read_index(number, index)
+        self._serve_reads()
+        for chunk in output.chunks:
+            self._receive_chunk(chunk)
+        for wanted in output.snapshots:
+            self._send_chunk(*wanted)
+        stored = output.state is not None or output.truncate is not None or output.entries
+        if not stored and not self._extra and not self._flush_due():
+            self._sends += output.messages
+            return None
+        self._stage = output
+        changes, self._extra = self._extra, {}
+        write_output(changes, output, self._last_stored)
+        if output.truncate is not None:
+            self._last_stored = output.truncate - 1
+        if self._dirty:
+            changes.update(self.tables.take_rows())
+            for change in self._changed:
+                write_change(changes, change, change.revision - WINDOW)
+            self._changed = []
+            write_applied(changes, self.state, self.raft.applied)
+            self._dirty = False
+            self._compact(changes)
+        return changes
+
+    def _flush_due(self) -> bool:
+        return self._dirty and self.now >= self._flush_at
+
+    def _compact(self, changes: Changes) -> None:
+        """Forgets a long log up to what `changes` says is applied."""
+        log = self.raft.log
+        if len(log.entries) > self.config.log_entries:
+            before = log.snapshot_index
+            self.raft.compact(self.raft.applied - self.config.kept_entries)
+            write_snapshot(changes, log, before)
+
+    # --- applying --------------------------------------------------------------------------------
+
+    def _apply(self, entry: Entry) -> None:
+        if not self._dirty:
+            self._dirty, self._flush_at = True, self.now + self.config.flush_ms
+        if entry.kind != "data":
+            return
+        for raw in msgspec.msgpack.decode(entry.data, type=list[bytes]):
+            for command in unpack(raw):
+                before = self.state.revision
+                outcome = self.state.apply(command)
+                if self.state.revision > before:
+                    self._changed.append(self.state.changes[-1])
+                self._settle(outcome)
+
+    def _settle(self, outcome: Outcome) -> None:
+        if outcome.id.node == self.node and outcome.id.session == self.session:
+            entry = self.pending.pop(outcome.id.number, None)
+            if entry is not None:
+                entry.done(outcome)
+
+    # --- reads -----------------------------------------------------------------------------------
+
+    def _ask(self, reading: _Reading) -> None:
+        reading.resend = self.now + self.config.resend_ms
+        self._read_number += 1
+        self._reads[self._read_number] = reading
+        self.raft.read(self._read_number, self.now)
+
+    def _read_index(self, number: int, index: int) -> None:
+        reading = self._reads.get(number)
+        if reading is None:
+            return
+        if index:
+            reading.index = index
+        else:  # no leader, or a new one: ask again soon
+            reading.resend = self.now + self.config.sweep_ms
+
+    def _serve_reads(self) -> None:
+        applied = self.raft.applied
+        for number, reading in list(self._reads.items()):
+            if reading.index and reading.index <= applied:
+                del self._reads[number]
+                self._answer(reading, None)
+
+    @staticmethod
+    def _answer(reading: _Reading, failure: Failure | None) -> None:
+        for ready in reading.ready:
+            ready(failure)
+
+    # --- snapshots -------------------------------------------------------------------------------
+
+    def _send_chunk(self, to: str, index: int, offset: int, round_number: int) -> None:
+        blob = self._blob
+        if blob is None or blob[0] != index or blob[0] < self.raft.log.snapshot_index:
+            blob, offset = self._take_snapshot(), 0
+        at, term, configuration, data = blob
+        piece = data[offset : offset + self.config.chunk_bytes]
+        done = offset + len(piece) >= len(data)
+        raft = self.raft
+        chunk = SnapshotChunk(
+            raft.term, raft.node, at, term, configuration, offset, piece, done, round_number
+        )
+        raft.chunk(to, chunk, self.now)
+
+    def _take_snapshot(self) -> tuple[int, int, Configuration, bytes]:
+        raft = self.raft
+        index = raft.applied
+        term = raft.log.term(index)
+        assert term is not None
+        whole = _Snapshot(self.state.save(), tuple(self.state.changes), list(self.tables.dump()))
+        data = msgspec.msgpack.encode(whole)
+        self._blob = (index, term, raft.log.configuration(index), data)
+        return self._blob
+
+    def _receive_chunk(self, chunk: SnapshotChunk) -> None:
+        if chunk.offset == 0:
+            self._incoming = []
+        self._incoming.append(chunk.data)
+        if not chunk.done:
+            return
+        whole = _snapshot_decoder.decode(b"".join(self._incoming))
+        self._incoming = []
+        old, before = self.state.changes, self.raft.log
+        forgotten: Changes = {(CHANGES, change.revision): None for change in old}
+        forgotten.update({(LOG, i): None for i in range(before.first, self._last_stored + 1)})
+        self.state.restore(whole.state, whole.changes)
+        self.tables.replace(whole.rows, self.state.revision)
+        self.raft.installed(chunk, self.now)
+        self._extra.update(forgotten)
+        write_snapshot(self._extra, self.raft.log, self.raft.log.snapshot_index)
+        self._last_stored = self.raft.log.last
+        self._changed = list(whole.changes)
+        self._dirty, self._flush_at = True, self.now
+        for number, entry in list(self.pending.items()):
+            given = TransactionId(self.node, self.session, number)
+            known = self.state.known(given)
+            if known is not None:
+                del self.pending[number]
+                refused = "" if known else "conflict"
+                entry.done(Outcome(given, known, refused))
+
+
+def _gave_up(entry: _Pending) -> Failure:
+    if entry.sent == entry.refused:
+        return Failure("no quorum: the write was not proposed", definite=True)
+    return Failure("no answer from a quorum: the write may have happened", definite=False)
