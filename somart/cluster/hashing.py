@@ -1,7 +1,7 @@
 """Where keys and nodes lie on the ring: FNV-1a with a mixing finaliser.
 
-Plain FNV-1a (Fowler, Noll and Vo; constants of spec 3 §9.1) hardly moves its high bits when only the
-last characters differ: `T000` to `T999` all fell on one of three nodes. MurmurHash3's 64-bit
+Plain FNV-1a (Fowler, Noll and Vo; constants of spec 3 §9.1) hardly moves its high bits when only
+the last characters differ: `T000` to `T999` all fell on one of three nodes. MurmurHash3's 64-bit
 finaliser (Appleby, 2011, `fmix64`) is a bijection in which every bit of the input flips every bit
 of the output half the time; it comes after both keys and points of the ring.
 """

@@ -29,11 +29,11 @@ class _Message(Struct, frozen=True, array_like=True):
 class MemberState(_Message, frozen=True):
     """What is known of a member; `members.merge` joins two of them, in any order.
 
-    `status` is alive, suspect, dead, left or removed; `ring` is joining or ready. `boot` is drawn by
-    each process when it starts: the same id with another boot is a restart, or a second process on
-    copied data. `joined` is the incarnation in which the member last came into the ring, `expelled`
-    the latest one in which it was taken out (0: never): it is in the ring while `joined` is the
-    greater.
+    `status` is alive, suspect, dead, left or removed; `ring` is joining or ready. `boot` is drawn
+    by each process when it starts: the same id with another boot is a restart, or a second process
+    on copied data. `joined` is the incarnation in which the member last came into the ring,
+    `expelled` the latest one in which it was taken out (0: never): it is in the ring while `joined`
+    is the greater.
     """
 
     id: Name

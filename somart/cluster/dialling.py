@@ -1,0 +1,76 @@
+"""Which addresses a node tries to have a link with: seeds, and all members that it has none with.
+
+A member that is dead is dialled too: that is how partitions heal. Dialling ends with the link, with
+the member's leave or removal, or when somebody else lives at its address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .outputs import Dial, Undial
+
+
+class Dialling:
+    """The addresses wanted; `leave` gets a `Dial` or `Undial` when one comes or goes.
+
+    `reasons(address)` counts the members at an address that lack a link and may be dialled, 0 when
+    one there has a link.
+    """
+
+    def __init__(
+        self,
+        own: str,
+        seeds: Iterable[str],
+        leave: Callable[[Dial | Undial], None],
+        reasons: Callable[[str], int],
+    ) -> None:
+        self._own = own
+        self._leave = leave
+        self._reasons = reasons
+        self._seeds: dict[str, str] = {seed: "" for seed in seeds if seed != own}
+        self._reached: dict[str, list[str]] = {}
+        self._wanted: dict[str, None] = {}
+        for seed in self._seeds:
+            self.review(seed)
+
+    def review(self, address: str) -> None:
+        """Something about the address has changed."""
+        wanted = self._is_wanted(address)
+        if wanted and address not in self._wanted:
+            self._wanted[address] = None
+            self._leave(Dial(address))
+        elif not wanted and address in self._wanted:
+            del self._wanted[address]
+            self._leave(Undial(address))
+
+    def reached(self, peer: str, address: str) -> None:
+        """There is a link with a peer now, and that address led to it. A seed may be another name
+        of a member's address: it is left alone while the member has a link."""
+        if self._seeds.get(address) == "":
+            self._seeds[address] = peer
+            self._reached.setdefault(peer, []).append(address)
+            self.review(address)
+
+    def lost(self, peer: str) -> None:
+        """The link with a peer has gone."""
+        for address in self._reached.pop(peer, []):
+            self._seeds[address] = ""
+            self.review(address)
+
+    def is_self(self, address: str) -> None:
+        """That address has led to this very node: it is dialled no more."""
+        self._seeds.pop(address, None)
+        self.review(address)
+
+    def stop(self) -> None:
+        """No more dialling at all."""
+        for address in list(self._wanted):
+            del self._wanted[address]
+            self._leave(Undial(address))
+        self._seeds.clear()
+
+    def _is_wanted(self, address: str) -> bool:
+        if address == self._own or not address:
+            return False
+        return self._seeds.get(address) == "" or self._reasons(address) > 0
