@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import trio
 from trio.testing import MockClock, memory_stream_pair
@@ -132,19 +132,40 @@ class Client:
         return rest
 
 
+def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    """Connected sockets whose data arrives without delay, so that virtual time cannot overtake."""
+    ours, theirs = trio.socket.socketpair()
+    return trio.SocketStream(ours), trio.SocketStream(theirs)
+
+
+TRANSPORTS: dict[str, Callable[[], tuple[trio.abc.HalfCloseableStream, trio.abc.Stream]]] = {
+    "memory": memory_stream_pair,
+    "sockets": socket_pair,
+}
+
+
 class Harness:
-    """A server in this process; clients are memory streams."""
+    """A server in this process; clients are memory streams, or sockets."""
+
+    transport: ClassVar[str] = "memory"
 
     def __init__(self, nursery: trio.Nursery, server: HttpServer, listener: Listener) -> None:
         self.nursery = nursery
         self.server = server
         self.site = server.site
         self._listener = listener
+        self._ours: list[trio.abc.HalfCloseableStream] = []
 
     def client(self) -> Client:
-        ours, theirs = memory_stream_pair()
+        ours, theirs = TRANSPORTS[Harness.transport]()
         self._listener.hand_over(theirs)
+        self._ours.append(ours)
         return Client(ours)
+
+    async def hang_up(self) -> None:
+        """Ends all clients that have not ended."""
+        for stream in self._ours:
+            await trio.aclose_forcefully(stream)
 
 
 @asynccontextmanager
@@ -153,10 +174,11 @@ async def serving(
     limits: ServeLimits | None = None,
     program: ProgramSpec = PROGRAM,
     log: ServerLog | None = None,
+    engine: StandaloneEngine | None = None,
 ) -> AsyncIterator[Harness]:
-    """A server with its reaper, without a socket."""
+    """A server with its reaper, without a port."""
     limits = limits or ServeLimits()
-    with App(program, StandaloneEngine(None)) as app:
+    with App(program, engine or StandaloneEngine(None)) as app:
         options = options or SiteOptions(limits=limits)
         site = Site(app, program.cells[0], options, log or ServerLog(requests=False))
         site.open()
@@ -164,8 +186,13 @@ async def serving(
         async with trio.open_nursery() as nursery:
             listener = Listener()
             nursery.start_soon(server.serve, [listener])
-            yield Harness(nursery, server, listener)
-            nursery.cancel_scope.cancel()
+            harness = Harness(nursery, server, listener)
+            try:
+                yield harness
+            finally:
+                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await harness.hang_up()
 
 
 class Listener(trio.abc.Listener[trio.abc.Stream]):

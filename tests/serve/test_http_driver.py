@@ -9,14 +9,23 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from serve_cells import Client, run, serving
+from serve_cells import Client, Harness, run, serving
 
+from somart.serve import pipes
 from somart.serve.limits import ServeLimits
 from somart.serve.log import ServerLog
 from somart.serve.site import SiteOptions
 
 GET = b"GET /add/1/2 HTTP/1.1\r\nHost: here\r\n\r\n"
 THREE = b'{"result": 3}'
+
+
+@pytest.fixture(params=["memory", "sockets"], autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each test runs twice: by the tasks of connections alone, and in place for sockets."""
+    monkeypatch.setattr(Harness, "transport", request.param)
+    monkeypatch.setattr(pipes, "_is_loopback", lambda _: True)
+    return str(request.param)
 
 
 def test_keep_alive_goes_on_after_errors_of_the_program() -> None:
@@ -446,8 +455,10 @@ def test_a_stream_that_breaks_while_sending_harms_nobody() -> None:
             client = server.client()
             await client.send(b"GET /feed HTTP/1.1\r\nHost: here\r\n\r\n")
             await client.until(b"connected\n")
-            assert isinstance(client.stream, trio.StapledStream)
-            await client.stream.receive_stream.aclose()
+            if isinstance(client.stream, trio.StapledStream):
+                await client.stream.receive_stream.aclose()
+            else:
+                await client.stream.aclose()
             assert (await server.client().ask("GET", "/put/pen/3"))[0] == 200
             await trio.testing.wait_all_tasks_blocked()
             assert not server.site.app.events._subscribers
@@ -462,7 +473,8 @@ def test_a_fault_of_the_server_costs_one_client(monkeypatch: pytest.MonkeyPatch)
         out = io.StringIO()
         async with serving(log=ServerLog(requests=False, stream=out)) as server:
             with monkeypatch.context() as patched:
-                patched.setattr(server.site, "respond", lambda *_: 1 / 0)
+                for name in ("respond", "attempt"):
+                    patched.setattr(server.site, name, lambda *_: 1 / 0)
                 client = server.client()
                 await client.send(GET)
                 assert await client.ended() == b""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
+import trio.testing
 from trio.testing import MockClock, memory_stream_pair
 
 from somart import App, Cell, ProgramSpec, StandaloneEngine, Value, handler
@@ -120,13 +121,16 @@ async def exchange(
     server: HttpServer, nursery: trio.Nursery, data: bytes, source: random.Random
 ) -> bytes:
     """Sends data in pieces, half-closes, and gives all that comes back."""
-    ours, theirs = memory_stream_pair()
+    ours, theirs = source.choice([memory_stream_pair, socket_pair])()
     nursery.start_soon(server.handle, theirs)
     received = bytearray()
 
     async def read() -> None:
-        while piece := await ours.receive_some(65536):
-            received.extend(piece)
+        try:
+            while piece := await ours.receive_some(65536):
+                received.extend(piece)
+        except trio.BrokenResourceError:
+            return  # the server has closed a socket without reading all of it
 
     async with trio.open_nursery() as reading:
         reading.start_soon(read)
@@ -137,7 +141,44 @@ async def exchange(
             await ours.send_eof()
         except trio.BrokenResourceError:
             await trio.lowlevel.checkpoint()  # the server has closed first
+    await ours.aclose()
     return bytes(received)
+
+
+Ends = tuple[trio.abc.HalfCloseableStream, trio.abc.Stream]
+
+
+def socket_pair() -> Ends:
+    """Sockets, which the server reads in place."""
+    ours, theirs = trio.socket.socketpair()
+    return trio.SocketStream(ours), trio.SocketStream(theirs)
+
+
+class Nobody(trio.abc.Listener[trio.abc.Stream]):
+    """Nobody calls: the attacks hand their streams over."""
+
+    async def accept(self) -> trio.abc.Stream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def attack_all(
+    server: HttpServer, go_on: Callable[[int], bool], seed: int, tally: Tally
+) -> None:
+    """Attacks one after the other; returns when their connections have ended."""
+    number = 0
+    async with trio.open_nursery() as nursery:
+        while go_on(number):
+            try:
+                with trio.fail_after(300):
+                    await attack(server, nursery, seed + number, tally)
+            except BaseException:
+                sys.stderr.write(f"failing seed: {seed + number}\n")
+                raise
+            number += 1
 
 
 def campaign(go_on: Callable[[int], bool], seed: int) -> Tally:
@@ -150,17 +191,12 @@ def campaign(go_on: Callable[[int], bool], seed: int) -> Tally:
             site = Site(app, Target, SiteOptions(limits=limits), ServerLog(requests=False))
             site.open()
             server = HttpServer(site, limits)
-            async with trio.open_nursery() as nursery:
-                number = 0
-                while go_on(number):
-                    try:
-                        with trio.fail_after(300):
-                            await attack(server, nursery, seed + number, tally)
-                    except BaseException:
-                        sys.stderr.write(f"failing seed: {seed + number}\n")
-                        raise
-                    number += 1
-            assert not server._connections
+            async with trio.open_nursery() as serving:
+                serving.start_soon(server.serve, [Nobody()])
+                await trio.testing.wait_all_tasks_blocked()
+                await attack_all(server, go_on, seed, tally)
+                assert not server._connections
+                serving.cancel_scope.cancel()
 
     trio.run(attacks, clock=MockClock(autojump_threshold=0))
     return tally
