@@ -58,8 +58,8 @@ def explore(
             complete = False
             break
         for _, following in successors(state):
-            if following not in found:
-                found[following] = number
+            found.setdefault(following, number)
+            if len(found) > len(queue):
                 queue.append(following)
     traces = {name: _trace(queue, found, at, successors) for name, at in broken.items()}
     return Explored(len(queue), complete, traces)

@@ -21,14 +21,16 @@ S = TypeVar("S", bound=Hashable)
 
 
 class LabelledChecker(Checker):
-    """A checker whose atoms are labels: sets of states. Raises KeyError for an unknown one."""
+    """A checker whose atoms are labels: sets of states. An unknown one holds nowhere."""
 
     def __init__(self, graph: Kripke, fair: Iterable[Fair], labels: Mapping[str, States]) -> None:
         super().__init__(graph, tuple(fair))
         self.labels = labels
 
     def _decide(self, formula: Formula) -> States:
-        return self.labels[formula.name] if formula.op == "atom" else super()._decide(formula)
+        if formula.op == "atom":
+            return self.labels.get(formula.name) or bytearray(len(self.graph))
+        return super()._decide(formula)
 
 
 class Product(Generic[S]):

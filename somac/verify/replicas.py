@@ -1,9 +1,14 @@
 """A lifecycle on several replicas, as finite systems for the explorer to walk.
 
 Both systems begin in every state in which all replicas agree, and decide by `somart.merge`, the
-runtime's own code. Messages arrive in any order, at any time, again, or not yet: a partition is a
-delay. One replica may crash once; what it has stored survives, and it rejoins with that. A client
-stays with the replica that acknowledged it, and sees what that one shows.
+runtime's own code. Messages arrive in any order, at any time, again, or not yet. A link that is cut
+keeps them back until it heals: of two replicas their only link may be cut, of three one replica's
+links. One replica may crash once; what it has stored survives, and it rejoins with that. A client
+may read on any replica: under `causal` with what it has seen before as a token, under `strong`
+where all is applied.
+
+States are plain tuples, and what a step depends on is looked up: whole machines are walked at once.
+Replicas are alike, so the first one begins.
 """
 
 from __future__ import annotations
@@ -13,15 +18,29 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from somart.merge import BEGINNING, Register, Stamp, deliverable, latest, moved, tick
+from somart.merge import (
+    BEGINNING,
+    Register,
+    Stamp,
+    covers,
+    deliverable,
+    latest,
+    moved,
+    tick,
+)
 
 from .kripke import Kripke, members
 
 NOBODY = -1  # no replica is down, but one may crash
 CRASHED = -2  # the one crash has been: replica r's is CRASHED - r
+WHOLE = -1  # no link is cut; else the number of the replica whose links are
 CLOCKS = (0, 1)  # readings of a clock: behind or ahead of the other replicas'
 
 Finding = tuple[Hashable, ...]
+Findings = tuple[Finding, ...]
+Action = tuple[str | int, ...]  # what happens, at which replica, and to which states
+Client = tuple[int, int, int]  # the state that it saw last, its token, the watches started
+NO_CLIENT: Client = (-1, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -32,12 +51,24 @@ class Watch:
     start: int | None = None
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How much happens in a system: so many replicas and transitions, and what else there is."""
+
+    replicas: int
+    transitions: int
+    crash: bool = False
+    client: bool = False
+    cuts: bool = True
+
+
 class Observer:
     """What the replicas' histories are held against: the graph, and the user's properties."""
 
     def __init__(self, graph: Kripke, watches: Sequence[Watch]) -> None:
         self.graph = graph
         self.watches = tuple(watches)
+        self._known: dict[tuple[int, int, int], tuple[int, Findings, Findings]] = {}
 
     @cached_property
     def beyond(self) -> list[bytearray]:
@@ -48,13 +79,82 @@ class Observer:
         """The watches that a state starts, as bits."""
         return sum(1 << k for k, watch in enumerate(self.watches) if watch.start == state)
 
-    def shows(self, started: int, before: int, after: int) -> Iterator[Finding]:
-        """What is wrong about a replica that shows one state and then another."""
+    def sees(self, started: int, before: int, after: int) -> tuple[int, Findings, Findings]:
+        """What it means to be shown one state and then another: the watches that have started, and
+        what is wrong about it, for a replica and for a client."""
+        known = self._known.get((started, before, after))
+        if known is None:
+            wrong = tuple(self._wrong(started, before, after))
+            told = tuple(("client", *finding) for finding in wrong)
+            known = self._known[started, before, after] = (
+                started | self.starts(after),
+                wrong,
+                told,
+            )
+        return known
+
+    def _wrong(self, started: int, before: int, after: int) -> Iterator[Finding]:
         if after != before and not self.beyond[before][after]:
             yield "backwards", before, after
         for k, watch in enumerate(self.watches):
             if watch.forbidden == after and (watch.start is None or started >> k & 1):
                 yield "watch", k
+
+
+class System:
+    """What both systems share: who is in touch with whom, and how steps are told."""
+
+    def __init__(self, observer: Observer, setting: Setting) -> None:
+        self.observer = observer
+        self.setting = setting
+        self.replicas = setting.replicas
+        self.down = NOBODY if setting.crash else CRASHED - setting.replicas
+        # the replicas whose links can be cut: with two of them, the first one's are the second's
+        self.cuttable = range(setting.replicas if setting.replicas > 2 else 1)
+        if not setting.cuts:
+            self.cuttable = range(0)
+
+    def cutting(self, cut: int) -> Iterator[tuple[Action, int]]:
+        """How links may change, and which are cut afterwards."""
+        if cut != WHOLE:
+            yield ("heals", cut), WHOLE
+        else:
+            for at in self.cuttable:
+                yield ("cut", at), at
+
+    def beginning(self) -> Iterator[tuple[int, tuple[int, ...], Client]]:
+        """Every state in which the replicas may agree, what it starts, and the client there."""
+        for state in members(self.observer.graph.reachable):
+            started = self.observer.starts(state)
+            client = (state, 1, started) if self.setting.client else NO_CLIENT
+            yield state, (started,) * self.replicas, client
+
+    def told(self, action: Action) -> str:
+        """An action in words."""
+        return told(action, self.observer.graph.names, self.replicas)
+
+
+def told(action: Action, names: Sequence[str], replicas: int) -> str:
+    """An action in words; replicas are counted from 1."""
+    kind, at, *more = action
+    step = " → ".join(names[int(state)] for state in more)
+    if kind in ("cut", "heals"):
+        links = f"the links of {int(at) + 1} are" if replicas > 2 else "the link is"
+        return f"{links} {'cut' if kind == 'cut' else 'whole again'}"
+    return WORDS[str(kind)].format(int(at) + 1, step)
+
+
+WORDS = {
+    "acknowledges": "{} acknowledges {}",
+    "hears": "{} hears of {}",
+    "crashes": "{} crashes",
+    "rejoins": "{} rejoins",
+    "reads": "a client reads {1} at {0}",
+    "proposes": "{} proposes {}",
+    "takes": "the log takes {1} from {0}",
+    "refuses": "the log refuses {1} from {0}",
+    "applies": "{} applies {}",
+}
 
 
 class Write(NamedTuple):
@@ -64,128 +164,208 @@ class Write(NamedTuple):
     source: int
     target: int
     stamp: Stamp
-    seen: int  # bits: numbers of writes, itself included
+    seen: int  # bits: places in the list of writes, its own included
 
 
-class Merging(NamedTuple):
-    """A state under `eventual` or `causal`. `wrong` is what the last step did wrong."""
+# A state under `eventual` or `causal`: the writes (their numbers in the system's table; the first
+# is what all agreed on); per replica the place in that list of the write that it shows, those that
+# it has as bits, the watches that have started; who is down, who is cut off, the client, and what
+# the last step did wrong.
+Merging = tuple[
+    tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int, Client, Findings
+]
 
-    writes: tuple[Write, ...]  # the first one is what all agreed on
-    shown: tuple[int, ...]  # per replica, the number of the write that it shows
-    heard: tuple[int, ...]  # per replica, the writes that it has, as bits
-    started: tuple[int, ...]  # per replica, the watches that have started
-    down: int
-    wrong: tuple[Finding, ...]
+
+# What becomes of a replica when a write arrives: the step, the place of the write that it then
+# shows, the states that it shows before and after if that is the other one, and what is lost.
+Fate = tuple[Action, int, int, int, Findings]
 
 
 def replaced(items: tuple[int, ...], at: int, item: int) -> tuple[int, ...]:
     return (*items[:at], item, *items[at + 1 :])
 
 
-class MergingSystem:
+class MergingSystem(System):
     """Replicas that acknowledge alone, tell each other, and let the latest write win."""
 
-    def __init__(
-        self, observer: Observer, replicas: int, writes: int, crash: bool, causal: bool = False
-    ) -> None:
-        self.observer = observer
-        self.down = NOBODY if crash else CRASHED - replicas
-        self.replicas = replicas
-        self.most = writes + 1
+    def __init__(self, observer: Observer, setting: Setting, causal: bool = False) -> None:
+        super().__init__(observer, setting)
         self.causal = causal
+        self.table: list[Write] = []
+        self._numbers: dict[Write, int] = {}
+        self._writing: dict[tuple[int, int, int], list[tuple[Action, int, int]]] = {}
+        self._fates: dict[tuple[int, int, int, int, int], Fate] = {}
+        self._arriving: dict[tuple[tuple[int, ...], int], list[int]] = {}
+        self._served: dict[tuple[tuple[int, ...], int, int], bool] = {}
+
+    def number(self, write: Write) -> int:
+        """The number of a write in the table, which it enters if it is new."""
+        found = self._numbers.setdefault(write, len(self.table))
+        if found == len(self.table):
+            self.table.append(write)
+        return found
 
     def initial(self) -> Iterator[Merging]:
-        count = self.replicas
-        for state in members(self.observer.graph.reachable):
-            agreed = Write(-1, state, state, BEGINNING, 1)
-            started = (self.observer.starts(state),) * count
-            yield Merging((agreed,), (0,) * count, (1,) * count, started, self.down, ())
+        for state, started, client in self.beginning():
+            agreed = self.number(Write(-1, state, state, BEGINNING, 1))
+            zeros, ones = (0,) * self.replicas, (1,) * self.replicas
+            yield (agreed,), zeros, ones, started, self.down, WHOLE, client, ()
 
-    def steps(self, now: Merging) -> Iterator[tuple[str, Merging]]:
-        if now.down >= 0:
-            yield f"{now.down + 1} rejoins", now._replace(down=CRASHED - now.down, wrong=())
+    def steps(self, now: Merging) -> list[tuple[Action, Merging]]:
+        """All that may happen next."""
+        writes, shown, heard, started, down, cut, client, _ = now
+        found: list[tuple[Action, Merging]] = []
+        begun = len(writes) > 1
+        if down >= 0:
+            back = (writes, shown, heard, started, CRASHED - down, cut, client, ())
+            found.append((("rejoins", down), back))
+        elif down == NOBODY and 1 < len(writes) <= self.setting.transitions:
+            for at in range(self.replicas):
+                gone = (writes, shown, heard, started, at, cut, client, ())
+                found.append((("crashes", at), gone))
+        if begun:
+            for action, after in self.cutting(cut):
+                found.append((action, (writes, shown, heard, started, down, after, client, ())))
         for at in range(self.replicas):
-            if at != now.down:
-                yield from self._writes(now, at)
-                yield from self._hears(now, at)
-            if now.down == NOBODY and 1 < len(now.writes) < self.most:
-                yield f"{at + 1} crashes", now._replace(down=at, wrong=())
+            if at != down:
+                if len(writes) <= self.setting.transitions and (begun or not at):
+                    self._writes(now, at, found)
+                if begun:
+                    self._hears(now, at, found)
+        if client is not NO_CLIENT and begun:
+            self._reads(now, found)
+        return found
 
-    def breaks(self, now: Merging) -> tuple[Finding, ...]:
-        if len(set(now.heard)) == 1 and len(set(now.shown)) > 1:
-            return (*now.wrong, ("diverged",))
-        return now.wrong
+    def breaks(self, now: Merging) -> Findings:
+        """What is wrong about a state and the step that led to it."""
+        shown, heard = now[1], now[2]
+        if heard.count(heard[0]) == len(heard) and shown.count(shown[0]) != len(shown):
+            return (*now[7], ("diverged",))
+        return now[7]
 
     def view(self, now: Merging) -> list[str]:
         """What each replica shows."""
-        names = self.observer.graph.names
-        shown = [names[now.writes[number].target] for number in now.shown]
-        return ["(down)" if at == now.down else name for at, name in enumerate(shown)]
+        names, writes, down = self.observer.graph.names, now[0], now[4]
+        shown = [names[self.table[writes[place]].target] for place in now[1]]
+        return ["(down)" if at == down else name for at, name in enumerate(shown)]
 
-    def _writes(self, now: Merging, at: int) -> Iterator[tuple[str, Merging]]:
-        number = len(now.writes)
-        if number >= self.most or (at and number == 1):
-            return  # the replicas are alike: let the first one begin
-        mine = now.writes[now.shown[at]]
-        names = self.observer.graph.names
-        for target in self.observer.graph.successors[mine.target]:
-            action = f"{at + 1} acknowledges {names[mine.target]} → {names[target]}"
+    def _writes(self, now: Merging, at: int, found: list[tuple[Action, Merging]]) -> None:
+        writes, shown, heard, started, down, cut, client, _ = now
+        place = len(writes)
+        seen = heard[at] | 1 << place
+        mine = writes[shown[at]]
+        possible = self._writing.get((mine, at, seen))
+        if possible is None:
+            possible = self._writing[mine, at, seen] = list(self._possible(mine, at, seen))
+        for action, number, target in possible:
+            begun, wrong, _ = self.observer.sees(started[at], self.table[mine].target, target)
+            following = (
+                (*writes, number),
+                replaced(shown, at, place),
+                replaced(heard, at, seen),
+                replaced(started, at, begun),
+                down,
+                cut,
+                client,
+                wrong,
+            )
+            found.append((action, following))
+
+    def _possible(self, mine: int, at: int, seen: int) -> Iterator[tuple[Action, int, int]]:
+        """The transitions that a replica may acknowledge, with each reading of its clock."""
+        shown = self.table[mine]
+        for target in self.observer.graph.successors[shown.target]:
             for clock in CLOCKS:
-                stamp = tick(mine.stamp, clock, str(at + 1))
-                seen = now.heard[at] | 1 << number
-                write = Write(at, mine.target, target, stamp, seen)
-                grown = now._replace(
-                    writes=(*now.writes, write), heard=replaced(now.heard, at, seen)
-                )
-                yield action, self._shows(grown, at, number, ())
+                stamp = tick(shown.stamp, clock, str(at + 1))
+                write = Write(at, shown.target, target, stamp, seen)
+                action = ("acknowledges", at, shown.target, target)
+                yield action, self.number(write), target
 
-    def _hears(self, now: Merging, at: int) -> Iterator[tuple[str, Merging]]:
-        """A write arrives. One that was heard before changes nothing: `latest` is idempotent."""
-        names = self.observer.graph.names
-        for number, write in enumerate(now.writes):
-            if now.heard[at] >> number & 1 or not self._may_arrive(now, at, write):
+    def _hears(self, now: Merging, at: int, found: list[tuple[Action, Merging]]) -> None:
+        """A write arrives, perhaps again."""
+        writes, shown, heard, started, down, cut, client, _ = now
+        mine, known = shown[at], heard[at]
+        arriving = self._arriving.get((writes, known))
+        if arriving is None:
+            arriving = self._arriving[writes, known] = self._may_arrive(writes, known)
+        for place in arriving:
+            number = writes[place]
+            if cut >= 0 and (cut == at) != (cut == self.table[number].node):
                 continue
-            mine = now.shown[at]
-            winner = latest(
-                Register(mine, now.writes[mine].stamp), Register(number, write.stamp)
-            ).value
-            loser = mine if winner == number else number
-            wrong = tuple(_lost(now.writes[loser], loser, now.writes[winner]))
-            heard = now._replace(heard=replaced(now.heard, at, now.heard[at] | 1 << number))
-            action = f"{at + 1} hears of {names[write.source]} → {names[write.target]}"
-            yield action, self._shows(heard, at, winner, wrong)
+            fate = self._fates.get((writes[mine], mine, number, place, at))
+            if fate is None:
+                fate = self._settled(writes[mine], mine, number, place, at)
+            action, kept, before, after, wrong = fate
+            if kept == mine and known >> place & 1:
+                continue  # it arrived again, and changed nothing
+            begun = started
+            if kept != mine:
+                watches, bad, _ = self.observer.sees(started[at], before, after)
+                wrong += bad
+                begun = replaced(started, at, watches)
+            shows, has = replaced(shown, at, kept), replaced(heard, at, known | 1 << place)
+            found.append((action, (writes, shows, has, begun, down, cut, client, wrong)))
 
-    def _may_arrive(self, now: Merging, at: int, write: Write) -> bool:
+    def _may_arrive(self, writes: tuple[int, ...], known: int) -> list[int]:
+        """The places of the writes that a replica with some of them may be told of now."""
+        places = range(1, len(writes))
         if not self.causal:
-            return True
-        delivered = _counts(now.writes, now.heard[at])
-        return deliverable(delivered, str(write.node), _counts(now.writes, write.seen))
+            return list(places)
+        delivered = self._counts(writes, known)
+        made = [self.table[number] for number in writes]
+        return [
+            place
+            for place in places
+            if deliverable(delivered, str(made[place].node), self._counts(writes, made[place].seen))
+        ]
 
-    def _shows(self, now: Merging, at: int, number: int, wrong: tuple[Finding, ...]) -> Merging:
-        before, after = now.writes[now.shown[at]].target, now.writes[number].target
-        if number != now.shown[at]:
-            wrong += tuple(self.observer.shows(now.started[at], before, after))
-        started = now.started[at] | self.observer.starts(after)
-        return now._replace(
-            shown=replaced(now.shown, at, number),
-            started=replaced(now.started, at, started),
-            wrong=wrong,
+    def _settled(self, number: int, mine: int, other: int, place: int, at: int) -> Fate:
+        """What becomes of a replica that shows one write and is told of another."""
+        here, there = self.table[number], self.table[other]
+        kept = latest(Register(mine, here.stamp), Register(place, there.stamp)).value
+        loser, lost, winner = (here, mine, there) if kept == place else (there, place, here)
+        wrong: Findings = ()
+        if not winner.seen >> lost & 1 and loser.target != winner.target:
+            wrong = (("lost", loser.source, loser.target, winner.source, winner.target),)
+        action = ("hears", at, there.source, there.target)
+        fate = self._fates[number, mine, other, place, at] = (
+            action,
+            kept,
+            here.target,
+            there.target,
+            wrong,
         )
+        return fate
 
+    def _reads(self, now: Merging, found: list[tuple[Action, Merging]]) -> None:
+        """The client reads somewhere, if its token allows it."""
+        writes, shown, heard, started, down, cut, (saw, token, watching), _ = now
+        for at in range(self.replicas):
+            if at == down or not self._serves(writes, heard[at], token):
+                continue
+            after = self.table[writes[shown[at]]].target
+            begun, _, wrong = self.observer.sees(watching, saw, after)
+            client = (after, heard[at] | token if self.causal else 1, begun)
+            if client != now[6] or wrong:
+                read = (writes, shown, heard, started, down, cut, client, wrong)
+                found.append((("reads", at, after), read))
 
-def _counts(writes: Sequence[Write], which: int) -> dict[str, int]:
-    """How many of some writes each node made."""
-    found: dict[str, int] = {}
-    for number, write in enumerate(writes):
-        if number and which >> number & 1:
-            found[str(write.node)] = found.get(str(write.node), 0) + 1
-    return found
+    def _serves(self, writes: tuple[int, ...], known: int, token: int) -> bool:
+        """Whether a replica answers a client: under `causal`, when it has what the client saw."""
+        served = self._served.get((writes, known, token))
+        if served is None:
+            has, wanted = self._counts(writes, known), self._counts(writes, token)
+            served = self._served[writes, known, token] = not self.causal or covers(has, wanted)
+        return served
 
-
-def _lost(loser: Write, number: int, winner: Write) -> Iterator[Finding]:
-    """An acknowledged transition is lost when one that has not seen it overwrites it."""
-    if not winner.seen >> number & 1 and loser.target != winner.target:
-        yield "lost", loser.source, loser.target, winner.source, winner.target
+    def _counts(self, writes: Sequence[int], which: int) -> dict[str, int]:
+        """How many of some writes each node made."""
+        found: dict[str, int] = {}
+        for place, number in enumerate(writes):
+            if place and which >> place & 1:
+                node = str(self.table[number].node)
+                found[node] = found.get(node, 0) + 1
+        return found
 
 
 class Proposal(NamedTuple):
@@ -197,117 +377,133 @@ class Proposal(NamedTuple):
     revision: int
 
 
-class Logging(NamedTuple):
-    """A state under `strong`. The log keeps what took effect: the rest changes nothing anywhere."""
+# A state under `strong`. The log keeps what took effect, the rest changes nothing anywhere: the
+# state that all agreed on; the log; the proposals underway, each of which may arrive any number of
+# times, sorted; how many there have been; per replica how much of the log it has applied, and the
+# watches that have started; who is down; how much the crashed replica must apply before it answers
+# again; who is cut off; the client; what the last step did wrong.
+Logging = tuple[
+    int,
+    tuple[Proposal, ...],
+    tuple[Proposal, ...],
+    int,
+    tuple[int, ...],
+    tuple[int, ...],
+    int,
+    int,
+    int,
+    Client,
+    Findings,
+]
 
-    agreed: int
-    log: tuple[Proposal, ...]
-    underway: tuple[Proposal, ...]  # each may arrive any number of times; sorted
-    made: int  # how many there have been
-    applied: tuple[int, ...]  # per replica, how much of the log
-    started: tuple[int, ...]
-    down: int
-    behind: int  # how much the crashed replica must apply before it answers again
-    wrong: tuple[Finding, ...]
 
-
-class LoggingSystem:
+class LoggingSystem(System):
     """Replicas that send each transition through one log, and acknowledge what took effect.
 
-    That the log is one and the same for all is consensus, which is not examined here.
+    That the log is one and the same for all is consensus, which is not examined here. It is where
+    the majority is: who is cut off neither reaches it nor hears of it, nor do both of two replicas.
     """
 
-    def __init__(self, observer: Observer, replicas: int, writes: int, crash: bool) -> None:
-        self.observer = observer
-        self.down = NOBODY if crash else CRASHED - replicas
-        self.replicas = replicas
-        self.most = writes
-
     def initial(self) -> Iterator[Logging]:
-        nothing = (0,) * self.replicas
-        for state in members(self.observer.graph.reachable):
-            started = (self.observer.starts(state),) * self.replicas
-            yield Logging(state, (), (), 0, nothing, started, self.down, 0, ())
+        zeros = (0,) * self.replicas
+        for state, started, client in self.beginning():
+            yield state, (), (), 0, zeros, started, self.down, 0, WHOLE, client, ()
 
-    def breaks(self, now: Logging) -> tuple[Finding, ...]:
-        return now.wrong
+    def breaks(self, now: Logging) -> Findings:
+        """What is wrong about the step that led to a state."""
+        return now[10]
 
     def view(self, now: Logging) -> list[str]:
-        names = self.observer.graph.names
-        shown = [names[_shown(now, length)] for length in now.applied]
-        return ["(down)" if at == now.down else name for at, name in enumerate(shown)]
+        """What each replica shows."""
+        names, down = self.observer.graph.names, now[6]
+        shown = [names[_shown(now[0], now[1], length)] for length in now[4]]
+        return ["(down)" if at == down else name for at, name in enumerate(shown)]
 
-    def steps(self, now: Logging) -> Iterator[tuple[str, Logging]]:
-        if now.down >= 0:
-            behind = len(now.log)
-            yield (
-                f"{now.down + 1} rejoins",
-                now._replace(down=CRASHED - now.down, behind=behind, wrong=()),
-            )
-        yield from self._arrivals(now)
+    def steps(self, now: Logging) -> list[tuple[Action, Logging]]:
+        """All that may happen next."""
+        agreed, log, underway, made, applied, started, down, behind, cut, client, _ = now
+        rest = (agreed, log, underway, made, applied, started)
+        found: list[tuple[Action, Logging]] = []
+        if down >= 0:
+            back = (*rest, CRASHED - down, len(log), cut, client, ())
+            found.append((("rejoins", down), back))
+        if made:
+            for action, after in self.cutting(cut):
+                found.append((action, (*rest, down, behind, after, client, ())))
+        self._arrives(now, found)
         for at in range(self.replicas):
-            if at == now.down:
+            if at == down:
                 continue
-            if not _recovering(now, at, now.applied[at]):
-                yield from self._proposes(now, at)
-            if now.applied[at] < len(now.log):
-                yield self._applies(now, at)
-            if now.down == NOBODY and now.applied[at]:
-                applied = replaced(now.applied, at, 0)  # it replays the log from its beginning
-                yield f"{at + 1} crashes", now._replace(down=at, applied=applied, wrong=())
+            if not _recovering(down, behind, at, applied[at]):
+                self._proposes(now, at, found)
+                if client is not NO_CLIENT and applied[at] == len(log) and self.hears(cut, at):
+                    self._reads(now, at, found)
+            if applied[at] < len(log) and self.hears(cut, at):
+                self._applies(now, at, found)
+            if down == NOBODY and applied[at]:
+                fresh = replaced(applied, at, 0)  # it replays the log from its beginning
+                gone = (agreed, log, underway, made, fresh, started, at, behind, cut, client, ())
+                found.append((("crashes", at), gone))
+        return found
 
-    def _proposes(self, now: Logging, at: int) -> Iterator[tuple[str, Logging]]:
-        if now.made >= self.most or (at and not now.made):
+    def hears(self, cut: int, at: int) -> bool:
+        """Whether a replica is in touch with the majority."""
+        return cut == WHOLE or (self.replicas > 2 and at != cut)
+
+    def _proposes(self, now: Logging, at: int, found: list[tuple[Action, Logging]]) -> None:
+        agreed, log, underway, made, applied, started, down, behind, cut, client, _ = now
+        if made >= self.setting.transitions or (at and not made):
             return  # the replicas are alike: let the first one begin
-        names = self.observer.graph.names
-        revision = now.applied[at]
-        value = _shown(now, revision)
+        value = _shown(agreed, log, applied[at])
         for target in self.observer.graph.successors[value]:
-            sent = Proposal(at, value, target, revision)
-            action = f"{at + 1} proposes {names[value]} → {names[target]}"
-            underway = tuple(sorted({*now.underway, sent}))
-            yield action, now._replace(underway=underway, made=now.made + 1, wrong=())
+            sent = tuple(sorted({*underway, Proposal(at, value, target, applied[at])}))
+            after = (agreed, log, sent, made + 1, applied, started, down, behind, cut, client, ())
+            found.append((("proposes", at, value, target), after))
 
-    def _arrivals(self, now: Logging) -> Iterator[tuple[str, Logging]]:
-        names = self.observer.graph.names
-        revision = len(now.log)
-        for proposal in now.underway:
-            if _takes_effect(proposal, revision):
-                wrong = tuple(self._judged(now, proposal))
-                action = f"the log takes {names[proposal.source]} → {names[proposal.target]}"
-                log = (*now.log, proposal)
-                yield action, now._replace(log=log, wrong=wrong)
+    def _arrives(self, now: Logging, found: list[tuple[Action, Logging]]) -> None:
+        """A proposal reaches the log. What takes effect must be a step from what it overwrites."""
+        agreed, log, underway, made, applied, started, down, behind, cut, client, _ = now
+        for sent in underway:
+            if self.hears(cut, sent.node) and _takes_effect(sent, len(log)):
+                value = _shown(agreed, log, len(log))
+                wrong: Findings = ()
+                if sent.source != value:
+                    wrong = (("lost", value, value, sent.source, sent.target),)
+                grown = (*log, sent)
+                after = (agreed, grown, underway, made, applied, started)
+                action = ("takes", sent.node, sent.source, sent.target)
+                found.append((action, (*after, down, behind, cut, client, wrong)))
 
-    def _judged(self, now: Logging, proposal: Proposal) -> Iterator[Finding]:
-        """An entry that takes effect must be a step from what was there: that is overwritten."""
-        value = _shown(now, len(now.log))
-        if proposal.source != value:
-            yield "lost", value, value, proposal.source, proposal.target
+    def _applies(self, now: Logging, at: int, found: list[tuple[Action, Logging]]) -> None:
+        agreed, log, underway, made, applied, started, down, behind, cut, client, _ = now
+        length = applied[at] + 1
+        before, after = _shown(agreed, log, length - 1), _shown(agreed, log, length)
+        wrong: Findings = ()
+        if after != before and not _recovering(down, behind, at, length):
+            begun, wrong, _ = self.observer.sees(started[at], before, after)
+            started = replaced(started, at, begun)
+        done = replaced(applied, at, length)
+        following = (agreed, log, underway, made, done, started, down, behind, cut, client, wrong)
+        found.append((("applies", at, before, after), following))
 
-    def _applies(self, now: Logging, at: int) -> tuple[str, Logging]:
-        length = now.applied[at] + 1
-        before, after = _shown(now, length - 1), _shown(now, length)
-        wrong: tuple[Finding, ...] = ()
-        started = now.started[at]
-        if after != before and not _recovering(now, at, length):
-            wrong = tuple(self.observer.shows(started, before, after))
-            started |= self.observer.starts(after)
-        return f"{at + 1} applies entry {length}", now._replace(
-            applied=replaced(now.applied, at, length),
-            started=replaced(now.started, at, started),
-            wrong=wrong,
-        )
+    def _reads(self, now: Logging, at: int, found: list[tuple[Action, Logging]]) -> None:
+        """The client reads on a replica that has made sure that it has applied all there is."""
+        saw, token, watching = now[9]
+        after = _shown(now[0], now[1], now[4][at])
+        begun, _, wrong = self.observer.sees(watching, saw, after)
+        if (after, begun) != (saw, watching) or wrong:
+            found.append((("reads", at, after), (*now[:9], (after, token, begun), wrong)))
 
 
-def _recovering(now: Logging, at: int, length: int) -> bool:
+def _recovering(down: int, behind: int, at: int, length: int) -> bool:
     """Whether a replica that came back still lacks entries, and so does not answer yet."""
-    return now.down == CRASHED - at and length < now.behind
+    return down == CRASHED - at and length < behind
 
 
-def _takes_effect(proposal: Proposal, revision: int) -> bool:
-    return not moved({"entity": proposal.revision}, {"entity": revision})
+def _takes_effect(sent: Proposal, revision: int) -> bool:
+    return not moved({"entity": sent.revision}, {"entity": revision})
 
 
-def _shown(now: Logging, length: int) -> int:
+def _shown(agreed: int, log: tuple[Proposal, ...], length: int) -> int:
     """The state after the first entries of the log."""
-    return now.log[length - 1].target if length else now.agreed
+    return log[length - 1].target if length else agreed

@@ -6,7 +6,7 @@ the protocol model, within its bounds; the lines say so as long as the runtime d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
 
 from .distribution import NOT_ENFORCED, Delivers, Plan
@@ -15,13 +15,18 @@ from .lifecycle import Lifecycle
 from .membership import NODES, examined
 from .properties import Demand, Demands
 from .refinement import Driver
-from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Watch
+from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Setting, Watch
 from .report import Check, Survival, failed, passed, warned
 from .stories import Story
 
-LARGEST = 100  # states of a machine; a person writes fewer than twenty
-STATES_MAX = 60_000  # of one walk, a second at most
-RUNS = ((2, 2, True), (2, 3, False), (3, 2, False))  # replicas, transitions, one may crash
+LARGEST = 250  # states of a machine; a person writes fewer than twenty
+STATES_MAX = 300_000  # of all walks of a machine together: about two seconds
+RUNS = (
+    Setting(replicas=2, transitions=2, crash=True),
+    Setting(replicas=2, transitions=2, client=True),
+    Setting(replicas=3, transitions=2),
+    Setting(replicas=2, transitions=3),
+)
 
 
 def survival_of(
@@ -66,6 +71,7 @@ class _Judge:
         self.diagrams: dict[Finding, tuple[str, ...]] = {}
         self.walked: dict[Finding, tuple[Trace[Any], LoggingSystem | MergingSystem]] = {}
         self.stories: list[Story] = []
+        self.left = STATES_MAX
 
     def survival(self) -> Survival:
         level = self.plan.consistency
@@ -73,8 +79,7 @@ class _Judge:
         if len(self.life.names) > LARGEST:
             text = f"not examined: more than {LARGEST} states"
             return Survival(self.life.name, title, ((warned(text), ()),))
-        runs = [run for run in RUNS if run[0] <= self.plan.replicas]
-        found = [self.walk(*run) for run in runs]
+        found = [self.walk(run) for run in RUNS if run.replicas <= self.plan.replicas]
         title += f": {sum(e.states for e in found):,} states of the protocol model"
         checks = list(self.checks())
         if any(check.message.startswith("acknowledged") for check, _ in checks):
@@ -86,21 +91,19 @@ class _Judge:
                 break
         return Survival(self.life.name, title, tuple(checks), tuple(self.stories))
 
-    def walk(self, replicas: int, transitions: int, crash: bool) -> Explored[Any]:
+    def walk(self, setting: Setting) -> Explored[Any]:
         """Explores one system, and keeps a diagram of each new thing that goes wrong."""
         system: LoggingSystem | MergingSystem
         if self.plan.consistency == "strong":
-            system = LoggingSystem(self.observer, replicas, transitions, crash)
+            system = LoggingSystem(self.observer, setting)
         else:
-            causal = self.plan.consistency == "causal"
-            system = MergingSystem(self.observer, replicas, transitions, crash, causal)
+            system = MergingSystem(self.observer, setting, self.plan.consistency == "causal")
         walked: Explored[Any] = explore(
-            system.initial(), cast(Any, system.steps), cast(Any, system.breaks), STATES_MAX
+            system.initial(), cast(Any, system.steps), cast(Any, system.breaks), self.left
         )
+        self.left = max(0, self.left - walked.states)
         for finding, trace in walked.broken.items():
-            self.diagrams.setdefault(
-                cast(Finding, finding), tuple(diagram(trace, system.view, replicas))
-            )
+            self.diagrams.setdefault(cast(Finding, finding), tuple(diagram(trace, system)))
             self.walked.setdefault(cast(Finding, finding), (trace, system))
         return walked
 
@@ -125,11 +128,25 @@ class _Judge:
             yield self.told(("diverged",), warned("replicas that know the same differ"))
         else:
             yield self.claim("replicas that know the same show the same")
+        yield self.clients()
         for number, (_, text) in enumerate(self.watched):
+            seen = ("client", "watch", number)
             if ("watch", number) in self.diagrams:
                 yield self.told(("watch", number), failed(f"{text} does not survive"), text)
+            elif seen in self.diagrams:
+                text = f"{text} does not survive for a client that switches replicas"
+                yield warned(text), self.diagrams[seen]
             else:
                 yield self.claim(f"{text} holds on every replica and for every client")
+
+    def clients(self) -> tuple[Check, tuple[str, ...]]:
+        """Whether what clients see goes with the lifecycle, wherever they read."""
+        for finding, diagram in self.diagrams.items():
+            if finding[:2] == ("client", "backwards"):
+                before, after = (self.life.names[cast(int, state)] for state in finding[2:])
+                text = f"a client that switches replicas can see '{after}' after '{before}'"
+                return warned(f"{text}, which the lifecycle forbids"), diagram
+        return self.claim("no client sees a history that the lifecycle forbids, wherever it reads")
 
     def told(
         self, finding: Finding, check: Check, refutes: str = ""
@@ -179,14 +196,13 @@ def _watch(life: Lifecycle, demand: Demand) -> tuple[Watch, str] | None:
     return Watch(forbidden, start), f"after('{demand.start}', state != '{demand.names[0]}')"
 
 
-def diagram(
-    trace: Trace[Any], view: Callable[[Any], Sequence[str]], replicas: int
-) -> Iterator[str]:
+def diagram(trace: Trace[Any], system: LoggingSystem | MergingSystem) -> Iterator[str]:
     """A trace in space and time: a column per replica, a line per step, what happened behind it."""
-    rows = [view(state) for _, state in trace]
-    heads = [f"replica {number + 1}" for number in range(replicas)]
+    rows = [cast(Any, system).view(state) for _, state in trace]
+    heads = [f"replica {number + 1}" for number in range(system.replicas)]
     width = max(len(cell) for row in [heads, *rows] for cell in row) + 4
     yield "".join(head.ljust(width) for head in heads).rstrip()
     for (action, _), row in zip(trace, rows, strict=True):
         cells = "".join(cell.ljust(width) for cell in row)
-        yield f"{cells}{action or 'all agree; then the network delays everything'}"
+        told = system.told(action) if action else "all agree; then the network delays everything"
+        yield f"{cells}{told}"

@@ -12,7 +12,7 @@ from somac.verify import replicas, survival, verify
 from somac.verify.explorer import explore
 from somac.verify.kripke import Kripke
 from somac.verify.output import replica_lines, text_report
-from somac.verify.replicas import LoggingSystem, MergingSystem, Observer, Watch
+from somac.verify.replicas import LoggingSystem, MergingSystem, Observer, Setting, Watch
 from somac.verify.report import Report
 from somart import merge
 
@@ -84,6 +84,7 @@ def test_under_strong_the_lifecycle_survives() -> None:
         "no acknowledged transition is lost",
         "no replica shows a history that the lifecycle forbids",
         "replicas that know the same show the same",
+        "no client sees a history that the lifecycle forbids, wherever it reads",
         f"never(state == 'lost') {held}",
         f"after('executed', state != 'cancelled') {held}",
     ]
@@ -115,25 +116,25 @@ def test_the_report_itself_is_as_the_reference_has_it() -> None:
 
 
 def test_the_model_decides_by_the_code_of_the_runtime() -> None:
-    for name in ("latest", "tick", "deliverable", "moved"):
+    for name in ("latest", "tick", "deliverable", "moved", "covers"):
         assert getattr(replicas, name) is getattr(merge, name)
 
 
 def test_a_lifecycle_of_one_step_survives_any_consistency() -> None:
     observer = Observer(graph("ab"), [])
     for causal in (False, True):
-        assert not findings(MergingSystem(observer, 2, 3, False, causal))
-        assert not findings(MergingSystem(observer, 3, 2, False, causal))
+        assert not findings(MergingSystem(observer, Setting(2, 3, crash=False), causal))
+        assert not findings(MergingSystem(observer, Setting(3, 2, crash=False), causal))
 
 
 def test_a_clock_that_is_ahead_turns_a_chain_back() -> None:
     observer = Observer(graph("ab", "bc"), [])
-    assert ("backwards", 2, 1) in findings(MergingSystem(observer, 2, 3, False))
-    assert ("lost", 1, 2, 0, 1) in findings(MergingSystem(observer, 2, 3, True))
+    assert ("backwards", 2, 1) in findings(MergingSystem(observer, Setting(2, 3, crash=False)))
+    assert ("lost", 1, 2, 0, 1) in findings(MergingSystem(observer, Setting(2, 3, crash=True)))
 
 
 def test_without_compare_and_set_the_log_loses_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    system = LoggingSystem(Observer(graph("ab", "ac"), []), 2, 2, True)
+    system = LoggingSystem(Observer(graph("ab", "ac"), []), Setting(2, 2, crash=True))
     assert not findings(system)
     monkeypatch.setattr(replicas, "moved", lambda read, current: [])
     monkeypatch.setattr(survival, "STATES_MAX", 2000)
@@ -142,15 +143,17 @@ def test_without_compare_and_set_the_log_loses_transitions(monkeypatch: pytest.M
 
 
 def test_replicas_that_keep_what_came_last_never_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    system = MergingSystem(Observer(graph("ab", "ac"), []), 2, 2, False)
-    assert ("diverged",) not in findings(system)
+    observer = Observer(graph("ab", "ac"), [])
+    assert ("diverged",) not in findings(MergingSystem(observer, Setting(2, 2)))
     monkeypatch.setattr(replicas, "latest", lambda mine, other: other)
-    assert ("diverged",) in findings(system)
+    assert ("diverged",) in findings(MergingSystem(observer, Setting(2, 2)))
 
 
 def test_causal_delivery_keeps_messages_back() -> None:
     observer = Observer(graph("ab", "bc"), [])
-    eventual, causal = (MergingSystem(observer, 2, 3, False, kept) for kept in (False, True))
+    eventual, causal = (
+        MergingSystem(observer, Setting(2, 3, crash=False), kept) for kept in (False, True)
+    )
     every = explore(eventual.initial(), eventual.steps)
     fewer = explore(causal.initial(), causal.steps)
     assert fewer.states < every.states
@@ -160,18 +163,20 @@ def test_causal_delivery_keeps_messages_back() -> None:
 def test_a_crashed_replica_comes_back(kind: str) -> None:
     observer = Observer(graph("ab", "bc"), [Watch(2, 1)])
     if kind == "merging":
-        merging = MergingSystem(observer, 2, 2, True)
+        merging = MergingSystem(observer, Setting(2, 2, crash=True))
         first = merging.initial()
-        met = set(explore(first, merging.steps, lambda s: [s.down, *merging.view(s)]).broken)
+        met = set(explore(first, merging.steps, lambda s: [s[4], *merging.view(s)]).broken)
     else:
-        logging = LoggingSystem(observer, 2, 2, True)
+        logging = LoggingSystem(observer, Setting(2, 2, crash=True))
         begun = logging.initial()
-        met = set(explore(begun, logging.steps, lambda s: [s.down, *logging.view(s)]).broken)
+        met = set(explore(begun, logging.steps, lambda s: [s[6], *logging.view(s)]).broken)
     assert {"(down)", replicas.CRASHED, replicas.CRASHED - 1} <= met
 
 
 def test_each_story_can_be_walked() -> None:
-    system = MergingSystem(Observer(graph("ab", "ac", "bd", "da"), [Watch(2, 1)]), 2, 2, True)
+    system = MergingSystem(
+        Observer(graph("ab", "ac", "bd", "da"), [Watch(2, 1)]), Setting(2, 2, crash=True)
+    )
     broken = explore(system.initial(), system.steps, system.breaks).broken
     assert broken
     for name, story in broken.items():
@@ -191,4 +196,41 @@ def test_a_search_that_stops_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_huge_machine_is_not_examined() -> None:
     arrows = " ".join(f"s{i} -> s{i + 1}" for i in range(survival.LARGEST))
     report = report_on(f"cell A {{ state m {{ {arrows} }} scale {{ replicas: 2 }} }}")
-    assert "not examined: more than 100 states" in replica_lines(report)[1]
+    assert "not examined: more than 250 states" in replica_lines(report)[1]
+
+
+@pytest.mark.parametrize(("level", "sees_the_past"), [("eventual", True), ("causal", False)])
+def test_a_client_that_switches_replicas(level: str, sees_the_past: bool) -> None:
+    """Causal sessions carry a token; eventual ones don't, and a chain of one step shows it."""
+    setting = Setting(2, 1, client=True)
+    system = MergingSystem(Observer(graph("ab"), []), setting, level == "causal")
+    assert (("client", "backwards", 1, 0) in findings(system)) is sees_the_past
+    strong = LoggingSystem(Observer(graph("ab", "ac", "bd"), []), Setting(2, 3, client=True))
+    assert not findings(strong)
+
+
+def test_what_a_client_sees_is_told_as_a_story() -> None:
+    shown = "\n".join(replica_lines(trade("eventual")))
+    head = "a client that switches replicas can see 'pending' after 'confirmed'"
+    assert f"  ⚠ {head}, which the lifecycle forbids" in shown
+    story = shown[shown.index(head) :].splitlines()[1:7]
+    assert "a client reads confirmed at 1" in story[3]
+    assert "a client reads pending at 2" in story[4]
+
+
+def test_a_link_that_is_cut_keeps_messages_back() -> None:
+    system = MergingSystem(Observer(graph("ab"), []), Setting(2, 1))
+    first = next(state for state in system.initial() if state[0] == (0,))
+    wrote, *_ = [after for action, after in system.steps(first) if action[0] == "acknowledges"]
+    (cut,) = [after for action, after in system.steps(wrote) if action[0] == "cut"]
+    assert [action[0] for action, _ in system.steps(cut)] == ["heals"]
+    ((_, healed),) = system.steps(cut)
+    assert "hears" in [action[0] for action, _ in system.steps(healed)]
+    assert system.told(("cut", 0)) == "the link is cut"
+
+
+def test_three_replicas_may_have_one_cut_off() -> None:
+    system = LoggingSystem(Observer(graph("ab"), []), Setting(3, 1))
+    assert [system.hears(2, at) for at in range(3)] == [True, True, False]
+    assert not LoggingSystem(Observer(graph("ab"), []), Setting(2, 1)).hears(0, 1)
+    assert system.told(("heals", 2)) == "the links of 3 are whole again"
