@@ -251,7 +251,8 @@ class Bus:
                     dials=False,
                 )
         except LinkError as error:
-            self._complaints.say(f"bus: refused {host}: {printable(str(error))}")
+            if str(error) != DUPLICATE:
+                self._complaints.say(f"bus: refused {host}: {printable(str(error))}")
         finally:
             self._pending.pop(scope, None)
         if channel is not None:
@@ -294,7 +295,7 @@ class Bus:
                     channel.finish()
                     await channel.run(_ignore)
         except Exception as error:
-            self._fault(error)
+            self._fault(_innermost(error))
             channel.close("an internal error")
         finally:
             self._authenticated -= 1
@@ -441,6 +442,13 @@ DUPLICATE_SEEN = f"refused: {DUPLICATE}"
 
 async def _ignore(_batch: Sequence[Received]) -> None:
     """Those who only watch have nothing to say."""
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What has failed, without the nurseries around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _bus_above(address: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,11 @@ from wsproto.events import AcceptConnection, CloseConnection, Ping, Request, Tex
 from somart import std
 from somart.app import App
 from somart.cell import Cell, handler
+from somart.cluster.channel import shake
+from somart.cluster.config import ClusterConfig
+from somart.cluster.handshake import Hello
+from somart.cluster.messages import Message, Signal
+from somart.cluster.protection import Protection
 from somart.errors import SomaError
 from somart.spec import ProgramSpec
 from somart.values import Value
@@ -49,6 +54,11 @@ class Hub(Cell):
         self.heard.append(("ws", message))
         return None
 
+    @handler("_hidden", "v")
+    def _hidden(self, v: Value) -> Value:
+        self.heard.append(("_hidden", v))
+        return None
+
     @handler("broken", "v")
     def broken(self, v: Value) -> Value:
         raise SomaError("no luck")
@@ -77,32 +87,52 @@ async def _until(condition: Callable[[], bool]) -> None:
         await trio.lowlevel.checkpoint()
 
 
+async def _peer(stream: trio.SocketStream, received: list[Signal]) -> None:
+    """The other end of a link: says what the program has handlers for, and more."""
+    me, config = Hello("link", "peer", "peer-1"), ClusterConfig()
+    channel = await shake(stream, me, Protection(), config, lambda _hello: None, dials=False)
+    for number, (name, args) in enumerate(
+        [("nobody", "[1]"), ("broken", "[1]"), ("_hidden", "[1]"), ("tick", "[1, 2]")]
+        + [("tick", '[{"b": 1, "a": 2}]'), ("tick", '["5"]'), ("tick", "5"), ("tick", '["end"]')]
+    ):
+        channel.send(Signal("peer-1", number, name, args))
+
+    async def receive(batch: Sequence[tuple[Message, int]]) -> None:
+        received.extend(message for message, _ in batch if isinstance(message, Signal))
+
+    await channel.run(receive)
+
+
 def test_linked_peers_exchange_events(capsys: pytest.CaptureFixture[str]) -> None:
-    received = bytearray()
+    received: list[Signal] = []
 
     async def serve(stream: trio.SocketStream) -> None:
-        await stream.send_all(b'HELLO\nEVENT nobody 1\nEVENT broken 1\nEVENT tick {"b": 1, ')
-        await stream.send_all(b'"a": 2}\r\nEVENT tick plain text\n')
-        async for data in stream:
-            received.extend(data)
+        await _peer(stream, received)
 
     async def client(app: App, port: int) -> None:
         address = f"127.0.0.1:{port}"
-        result = await app.invoke("Hub", "open", ["link", address])
-        assert result == {"status": "connected", "peer": address}
+        for _ in range(2):  # a second link with the same address is the first one
+            result = await app.invoke("Hub", "open", ["link", address])
+            assert result == {"status": "connected", "peer": address}
         hub: Any = app.top_level[0]
-        await _until(lambda: len(hub.heard) == 2)
-        for v in ([1, "x"], "plain", "a\nEVENT tick 9", "5", 5):
+        await _until(lambda: ("tick", "end") in hub.heard)
+        for v in ([1, "x"], "a\nEVENT tick 9", "5", 5, None):
             await app.invoke("Hub", "shout", [v])
-        await _until(lambda: received.endswith(b"noise 5\n"))
+        await _until(lambda: len(received) == 5)
 
     heard = trio.run(_session, serve, client)
-    assert heard == [("tick", {"a": 2, "b": 1}), ("tick", "plain text")]
-    expected = ['[1, "x"]', "plain", '"a\\nEVENT tick 9"', '"5"', "5"]
-    assert received.decode() == "".join(f"EVENT noise {v}\n" for v in expected)
+    assert heard == [("tick", {"a": 2, "b": 1}), ("tick", "5"), ("tick", "end")]
+    assert {signal.name for signal in received} == {"noise"}
+    args = ['[[1, "x"]]', '["a\\nEVENT tick 9"]', '["5"]', "[5]", "[null]"]
+    assert [signal.args for signal in received] == args
+    numbers = [signal.number for signal in received]
+    assert numbers == sorted(set(numbers))
     errors = capsys.readouterr().err
     assert "[bus] no handler for 'nobody'" in errors
+    assert "[bus] no handler for '_hidden'" in errors
     assert "[bus] error in 'broken': no luck" in errors
+    assert "[bus] error in 'tick': tick() expected 1 argument, got 2" in errors
+    assert "[bus] error in 'tick': no list of arguments" in errors
 
 
 def _websocket_server(script: list[str], received: list[str]) -> Serve:
