@@ -18,6 +18,7 @@ CHARACTERS_MAX = 10_000
 
 UNARY = ("EX", "EF", "EG", "AX", "AF", "AG")
 _WORDS = {"not": "!", "and": "&", "or": "|", "&&": "&", "||": "|"}
+_LIKE_AN_OPERATOR = re.compile(r"[A-Z]{1,2}")
 _TOKEN = re.compile(r"\s*(?:(->|&&|\|\||[!&|()\[\]])|(\w+)|'([^'\n]*)'|(\S))")
 
 
@@ -84,10 +85,11 @@ def atoms(formula: Formula) -> list[Formula]:
 class FormulaError(Exception):
     """A text is no formula. `offset` counts characters of that text, from 0."""
 
-    def __init__(self, message: str, offset: int) -> None:
+    def __init__(self, message: str, offset: int, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
+        self.hint = hint
 
 
 def parse(text: str) -> Formula:
@@ -109,8 +111,23 @@ class _Parser:
     def run(self) -> Formula:
         formula = self.implication()
         if self.at < len(self.tokens):
-            raise self.wrong("expected the end of the formula or an operator")
+            error = self.wrong("expected the end of the formula or an operator")
+            error.hint = self._missing()
+            raise error
         return formula
+
+    def _missing(self) -> str | None:
+        """What may have been meant by a token that does not go on with the formula before it."""
+        (before, word, _), (kind, text, _) = self.tokens[self.at - 1], self.tokens[self.at]
+        if text == "U":
+            return "until is written E[a U b] or A[a U b]"
+        if before == "word" and word in ("X", "F", "G"):
+            return f"say for which paths: A{word} (all) or E{word} (some)"
+        if before == "word" and _LIKE_AN_OPERATOR.fullmatch(word):
+            return f"there is no operator {word}: use {' '.join(UNARY)}, E[a U b] or A[a U b]"
+        if kind != "symbol":
+            return "join two parts by `&`, `|` or `->`"
+        return None
 
     def peek(self) -> str:
         """The next token when it is a symbol or a word, else an empty text."""
@@ -199,7 +216,11 @@ def _token(found: re.Match[str]) -> tuple[str, str, int]:
     if other is not None:
         if other == "'":
             raise FormulaError("a quote has no end", offset)
-        raise FormulaError(f"unexpected character '{other}'", offset)
+        hint = None
+        if other == "=":
+            arrow = found.string.startswith("=>", offset)
+            hint = "implication is `->`" if arrow else "a state is named alone: `AG !cancelled`"
+        raise FormulaError(f"unexpected character '{other}'", offset, hint)
     if quoted is not None:
         return "quoted", quoted, offset
     text = _WORDS.get(symbol or word, symbol or word)

@@ -7,7 +7,7 @@ checked where the manifest is read; here the names are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from ..manifest import VERIFY_KEYS, Manifest
 from .ctl import Formula, FormulaError, atoms, parse
 
 _ARROW = re.compile(r"\s*(\*|\w+)\s*->\s*(\w+)\s*")
+
+COMPARED_MAX = 2000  # states that a misspelt one is compared with: a tenth of a second
+LISTED_MAX = 8  # states that advice lists
 
 Arrow = tuple[str, str]
 
@@ -112,7 +115,6 @@ class Wishes:
         for name in dict.fromkeys(mentioned):
             if name in states or (name in self.everywhere and not matters):
                 continue
-            near = nearest(name, states)
             place = self._places.text(demand.place, name)
             if name == demand.start:
                 place = demand.start_place
@@ -125,7 +127,7 @@ class Wishes:
                 Severity.WARNING,
                 f"soma.toml: state '{name}' is unknown to state machine '{machine}'",
                 place,
-                hint=f"did you mean '{near}'?" if near else None,
+                hint=_meant(name, states),
                 fix=fix,
             )
 
@@ -193,7 +195,9 @@ class Wishes:
         except FormulaError as error:
             where = self._places.text(place, text, error.offset)
             message = f"soma.toml: formula `{title}`: {error.message}"
-            self.diagnostics.append(Diagnostic("E280", Severity.ERROR, message, where))
+            self.diagnostics.append(
+                Diagnostic("E280", Severity.ERROR, message, where, hint=error.hint)
+            )
 
     def _concerns(self, section: _Section, demand: Demand, states: set[str]) -> bool:
         """A formula of `[verify]` is about the machines that have its states; one that fits no
@@ -231,11 +235,21 @@ class Wishes:
 
     def _known_state(self, section: _Section, key: str, name: str, known: set[str]) -> None:
         if name not in known:
-            near = nearest(name, known)
             place = self._places.text(self._places.key(section.path, key), name)
             message = f"soma.toml: `{key}` in [{section.path}] names the unknown state '{name}'"
-            hint = f"did you mean '{near}'?" if near else None
+            hint = _meant(name, known)
             self.diagnostics.append(Diagnostic("W282", Severity.WARNING, message, place, hint=hint))
+
+
+def _meant(name: str, states: Collection[str]) -> str | None:
+    """Advice on an unknown state: one that looks alike, or which ones there are."""
+    if len(states) > COMPARED_MAX:
+        return None
+    same = [state for state in states if state.lower() == name.lower()]
+    near = same[0] if same else nearest(name, states)
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return f"the states are {', '.join(sorted(states))}" if len(states) <= LISTED_MAX else None
 
 
 class Places:
