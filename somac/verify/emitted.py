@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from .arguments import Attempt, Entity, attempt, python
 from .report import Report, Step, Verdict
+
+if TYPE_CHECKING:
+    from .stories import Event, Story  # these import the runtime, which most reports do without
 
 MARK = "Written by `soma verify --emit-tests`"
 NAME_CHARACTERS = 80  # of a file's name; some file systems stop at 255 bytes
@@ -23,6 +27,10 @@ def emitted_tests(report: Report, source: str) -> dict[str, str]:
             if verdict.steps and not verdict.passed:
                 name = _name(f"{machine.machine}_{verdict.property}", files)
                 files[f"test_{name}.py"] = _text(source, machine.machine, name, verdict)
+    for survival in report.survivals:
+        for story in survival.stories:
+            name = _name(f"{survival.machine}_on_replicas_{story.text}", files)
+            files[f"test_{name}.py"] = _story_text(source, survival.machine, name, story)
     return files
 
 
@@ -62,6 +70,66 @@ def _text(source: str, machine: str, name: str, verdict: Verdict) -> str:
         "    ]",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _story_text(source: str, machine: str, name: str, story: Story) -> str:
+    """The test that goes through what replicas do."""
+    from .stories import events, stem
+
+    begin = [
+        f'"""{_plain(story.text)}: {_plain(machine)} on {story.system.replicas} replicas.',
+        "",
+        f"{MARK}. Each replica is the program on its own; what reaches it,",
+        "and when, is told below, and which write it keeps is decided by the runtime's merge code.",
+        "The test passes while this can happen.",
+        '"""',
+        "",
+    ]
+    try:
+        happenings = events(story)
+    except ValueError as reason:
+        skip = f"@pytest.mark.skip(reason={python(str(reason))})"
+        return (
+            "\n".join([*begin, "import pytest", "", "", skip, f"def test_{name}() -> None: ..."])
+            + "\n"
+        )
+    first = stem(story)
+    arguments = f"SOURCE, {python(machine)}, ENTITY, {story.system.replicas}, STEM, STORY"
+    if story.causal:
+        arguments += ", causal=True"
+    steps = [*first, *(event.step for event in happenings if event.step is not None)]
+    lines = [
+        *begin,
+        "from pathlib import Path",
+        "",
+        "from somac.cli.replicating import settle",
+        "",
+        f"SOURCE = Path(__file__).resolve().parent / {python(source)}",
+        f"ENTITY = {python(_entity(map(attempts_of, steps)))}",
+        "STEM = [  # how each replica begins: from, to, handlers that may take the step",
+        *(_step(step, attempts_of(step)) for step in first),
+        "]",
+        "STORY = [  # (acknowledges, replica, target, clock, handlers), (hears, replica, write), …",
+        *map(_event, happenings),
+        "]",
+        "",
+        "",
+        f"def test_{name}() -> None:",
+        f"    shown = settle({arguments})",
+        "    assert shown == [  # per event, what each replica shows",
+        *(f"        {python(row)}," for row in story.shown),
+        "    ]",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _event(event: Event) -> str:
+    if event.step is None:
+        more = f", {event.write}" if event.write else ""
+        return f"    ({python(event.kind)}, {event.replica}{more}),"
+    takers = ", ".join(attempt.text for attempt in attempts_of(event.step))
+    target = python(event.step.target)
+    return f"    ({python(event.kind)}, {event.replica}, {target}, {event.clock}, [{takers}]),"
 
 
 def _states(steps: tuple[Step, ...]) -> Iterator[str]:

@@ -47,7 +47,7 @@ def test_it_is_told_as_any_other_failure() -> None:
     report = trade("eventual")
     assert (
         f"  ✗ {PROPERTY} — {MESSAGE.format('eventual')}\n"
-        "    counter-example: confirmed → executed → cancelled\n"
+        "    counter-example: pending → confirmed → executed → cancelled\n"
     ) in text_report(report)
     assert '"passed": false' in json_report(report)
     assert f"  ✗ {PROPERTY} does not survive" in replica_lines(report)
