@@ -146,6 +146,28 @@ def serve(context: typer.Context) -> None:
 
 
 @app.command()
+def simulate(
+    file: File,
+    nodes: Annotated[int, typer.Option(help="How many nodes.")] = 5,
+    seed: Annotated[int, typer.Option(help="What decides everything in a run.")] = 1,
+    seeds: Annotated[int, typer.Option(help="How many runs, with consecutive seeds.")] = 1,
+    minutes: Annotated[float, typer.Option(help="Virtual minutes of a run.")] = 10.0,
+    faults: Annotated[
+        str, typer.Option(help="Kinds of faults, with commas; or all, or none.")
+    ] = "partition,crash,skew",
+    calls: Annotated[int, typer.Option(help="How many calls clients make in a run.")] = 300,
+    only: Annotated[
+        str, typer.Option(metavar="PICKS", help="Only these faults and calls: f0,f3,c5-9.")
+    ] = "",
+    trace: Annotated[bool, typer.Option("--trace", help="Print all that happens.")] = False,
+) -> None:
+    """Run a program on many simulated nodes under faults, and check its promises."""
+    from .simulating import Wanted, simulate_program
+
+    _done(simulate_program(Wanted(file, nodes, seed, seeds, minutes, faults, calls, only, trace)))
+
+
+@app.command()
 def build(
     file: File,
     out: Annotated[str, typer.Option("-o", "--out", help="The folder to write.")] = "dist",
@@ -233,3 +255,35 @@ def repl() -> None:
     from .interactive import repl as start
 
     _done(start())
+
+
+bus = typer.Typer(no_args_is_help=True, help="Look at the bus of a running node.")
+app.add_typer(bus, name="bus")
+
+
+@bus.callback()
+def bus_options() -> None:
+    """Look at the bus of a running node."""
+
+
+@bus.command("tail")
+def bus_tail(
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Its bus or HTTP address.")],
+    secret_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The secret of its cluster.")
+    ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A certificate, when its bus wants one.")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The key of that certificate.")
+    ] = None,
+    tls_ca: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The authority that signs the nodes'.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print what a node sends and receives, until it ends or Ctrl-C."""
+    from .tailing import tail_bus
+
+    _done(tail_bus(address, secret_file, (tls_cert, tls_key, tls_ca), json))

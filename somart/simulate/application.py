@@ -62,6 +62,13 @@ class SimulatedEngine(StandaloneEngine):
             database_factory=lambda folder, key_file: machine.disk.open(),
         )
         self._machine = machine
+        self.undoing = False
+        """A commit has failed, and memory goes back to what is stored."""
+
+    def _settle(self, batch: Any, failure: SomaError | None) -> None:
+        self.undoing = failure is not None
+        super()._settle(batch, failure)
+        self.undoing = False
 
     async def _write_group(self, batch: Any) -> SomaError | None:
         changes: Any = {}

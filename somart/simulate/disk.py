@@ -26,12 +26,14 @@ class Disk:
         self.full = False
         self.slow = 1
         self.writes = 0
+        self.opens = 0
         self._rng = rng
         self._writing: Changes | None = None
         self._owner: SimulatedDatabase | None = None
 
     def open(self) -> SimulatedDatabase:
         """A database on this disk; the one opened before can no longer write."""
+        self.opens += 1
         self._owner = SimulatedDatabase(self)
         return self._owner
 
@@ -83,6 +85,7 @@ class SimulatedDatabase:
     def __init__(self, disk: Disk) -> None:
         self.path = _PATH
         self.disk = disk
+        self.opens = disk.opens
 
     def prepare(self, tables: Iterable[Table]) -> None:
         """Creates what is missing."""
@@ -97,6 +100,14 @@ class SimulatedDatabase:
     def rows(self, name: str) -> list[tuple[Any, ...]]:
         """The rows of a table as they are stored."""
         return [row for row in self.disk.tables.get(name, {}).values() if row is not None]
+
+    def numbered(self, table: Table) -> bool:
+        """Whether the stored keys of a table are integers."""
+        return not any(isinstance(key, str) for key in self.disk.tables.get(table.name, {}))
+
+    def rewrite(self, table: Table, rows: Iterable[Row]) -> None:
+        """Stores a table anew."""
+        self.disk.tables[table.name] = {row[0]: row for row in rows if row is not None}
 
     def row(self, table: Table, key: Key, entry: Entry) -> Row:
         """The row of an entry. Raises SomaError for what has no stored form."""

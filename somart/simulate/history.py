@@ -41,6 +41,8 @@ class Operation:
     result: Value = None
     client: int = 0
     writes: list[Written] = field(default_factory=list)
+    ids: list[tuple[str, int]] = field(default_factory=list)
+    """By cell, the results of `next_id`; a run that was repeated after a conflict counts too."""
 
     def end(self, at: int, status: str, result: Value) -> None:
         """The answer has come."""

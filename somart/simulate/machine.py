@@ -92,6 +92,8 @@ class Machine:
         self.life = 0
         self.wipes = 0
         self.process: Process | None = None
+        self.born: list[Callable[[Machine], None]] = []
+        """Called when a life has begun, before its first input."""
         self.died: list[Callable[[], None]] = []
         """Called when the present life ends; forgotten then."""
         self._factory = factory
@@ -202,6 +204,8 @@ class Machine:
         self._dialler = Dialler(self.world, self.network, self, self.config, rng)
         birth = Birth(self, self.seeds, self.clock, self.disk, rng, self.config)
         self.process = self._factory(birth)
+        for told in self.born:
+            told(self)
         for seed in self.seeds:
             self._dialler.want(seed)
         self.drain()

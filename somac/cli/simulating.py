@@ -1,0 +1,208 @@
+"""`simulate`: a program on many nodes in one process, under virtual time and faults."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..frontend import nodes as n
+from ..frontend.program import Program, handlers_of
+from .pipeline import compile_in_memory, read_runnable
+from .process import with_deep_stack
+from .terminal import progress, remark, report, say
+
+if TYPE_CHECKING:
+    from somart.simulate.clients import Entry
+    from somart.simulate.lifecycle import LifecycleRules
+    from somart.simulate.simulation import Outcome, Settings
+    from somart.spec import ProgramSpec
+
+    from ..manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The command line."""
+
+    path: str
+    nodes: int
+    seed: int
+    seeds: int
+    minutes: float
+    faults: str
+    calls: int
+    only: str
+    trace: bool
+
+
+class BadRequest(Exception):
+    """The options cannot be meant; the text says why."""
+
+
+def simulate_program(wanted: Wanted) -> int:
+    """`soma simulate FILE …`; 1 when a promise was broken or nothing can be simulated."""
+    return with_deep_stack(partial(_simulate, wanted))
+
+
+def _simulate(wanted: Wanted) -> int:
+    unit = read_runnable(wanted.path)
+    if unit is None:
+        return 1
+    spec = compile_in_memory(unit)
+    try:
+        settings = _settings(wanted)
+        entries = entry_points(unit.program, spec)
+        if not entries:
+            raise BadRequest("the program has no handler that clients could call")
+    except BadRequest as error:
+        report(str(error))
+        return 1
+    run = partial(_run, spec, entries, _rules(unit.manifest, spec))
+    failed = 0
+    for seed in range(wanted.seed, wanted.seed + wanted.seeds):
+        outcome = _timed(run, _with_seed(settings, seed))
+        if not outcome.passed:
+            failed += 1
+            _explain(wanted, run, outcome)
+        elif wanted.trace:
+            _show_trace(outcome, complete=True)
+    if wanted.seeds > 1:
+        say(f"{wanted.seeds} seeds: {wanted.seeds - failed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+def _settings(wanted: Wanted) -> Settings:
+    from somart.simulate.faults import KINDS
+    from somart.simulate.minimise import with_only
+    from somart.simulate.simulation import Settings
+
+    names = tuple(filter(None, wanted.faults.split(",")))
+    names = tuple(KINDS) if names == ("all",) else () if names == ("none",) else names
+    unknown = [name for name in names if name not in KINDS]
+    if unknown:
+        raise BadRequest(f"unknown fault '{unknown[0]}'; there are {', '.join(KINDS)}")
+    if not 1 <= wanted.nodes <= 200 or wanted.minutes <= 0:
+        raise BadRequest("--nodes is from 1 to 200, --minutes more than 0")
+    settings = Settings(wanted.nodes, wanted.seed, wanted.minutes, names, wanted.calls)
+    try:
+        return with_only(settings, wanted.only)
+    except ValueError as error:
+        raise BadRequest(f"--only: {error}") from error
+
+
+def _with_seed(settings: Settings, seed: int) -> Settings:
+    from dataclasses import replace
+
+    return replace(settings, seed=seed)
+
+
+# --- the program ---------------------------------------------------------------------------------
+
+
+def entry_points(program: Program, spec: ProgramSpec) -> tuple[Entry, ...]:
+    """The handlers that clients may call, with the written types of their parameters."""
+    from somart.simulate.clients import entries_of
+
+    types = {
+        (cell.name, name): [type_text(param.type) for param in handler.params]
+        for cell in program.live
+        for name, handler in handlers_of(cell).items()
+    }
+    return entries_of(spec, lambda cell, handler: types[cell, handler])
+
+
+def type_text(type_: n.TypeRef) -> str:
+    """A type as it is written."""
+    inner = ", ".join(map(type_text, type_.args))
+    return f"{type_.name}<{inner}>" if inner else type_.name
+
+
+def _rules(manifest: Manifest, spec: ProgramSpec) -> LifecycleRules:
+    """`never` and `after.X.never` of `[verify]` and of `[verify.MACHINE]`."""
+    from somart.simulate.lifecycle import LifecycleRules
+
+    machines = {name for cell in spec.all_cells for name in cell.soma_machines}
+    never: set[str] = set()
+    after: dict[str, frozenset[str]] = {}
+    for section in _sections(manifest.verify, machines):
+        never.update(section.get("never", ()))
+        for state, demands in section.get("after", {}).items():
+            after[state] = after.get(state, frozenset()) | set(demands.get("never", ()))
+    return LifecycleRules(frozenset(never), after)
+
+
+def _sections(verify: Any, machines: set[str]) -> Iterator[Any]:
+    yield verify
+    yield from (section for name, section in verify.items() if name in machines)
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def _run(
+    spec: ProgramSpec, entries: Sequence[Entry], rules: LifecycleRules, settings: Settings
+) -> Outcome:
+    from somart.simulate.simulation import simulate
+    from somart.simulate.subjects import subject
+
+    factory, workload = subject(spec, entries, rules)
+    with redirect_stdout(io.StringIO()):  # what handlers print
+        return simulate(settings, factory, workload)
+
+
+def _timed(run: Callable[[Settings], Outcome], settings: Settings) -> Outcome:
+    began = time.perf_counter()
+    with progress("simulating"):
+        outcome = run(settings)
+    seconds = time.perf_counter() - began
+    calls = ", ".join(f"{count} {how}" for how, count in outcome.calls.items() if count)
+    verdict = "ok" if outcome.passed else "FAILED"
+    say(
+        f"seed {settings.seed}: {verdict}: {settings.nodes} nodes, {settings.minutes:g} min, "
+        f"{len(outcome.faults)} faults, calls: {calls or 'none'}; {outcome.messages} messages, "
+        f"all well {outcome.healed_ms / 1000:.0f} s after the last fault ({seconds:.1f} s)"
+        if outcome.passed
+        else f"seed {settings.seed}: {verdict}: {outcome.failures[0]}"
+    )
+    return outcome
+
+
+def _explain(wanted: Wanted, run: Callable[[Settings], Outcome], failed: Outcome) -> None:
+    from somart.simulate.minimise import Minimiser
+
+    minimiser = Minimiser(run, failed)
+    with progress("minimising"):
+        least = minimiser.minimise()
+    calls = least.settings.only_calls
+    kept = least.settings.calls if calls is None else len(calls)
+    remark(f"minimised in {minimiser.runs} runs to {len(least.faults)} faults and {kept} calls:")
+    for failure in least.failures:
+        say(f"  ✗ {failure}")
+    _show_trace(least, complete=wanted.trace)
+    say(f"replay: {replay_command(wanted, least)}")
+
+
+def replay_command(wanted: Wanted, outcome: Outcome) -> str:
+    """The command that runs exactly this again."""
+    from somart.simulate.minimise import only_text
+
+    settings = outcome.settings
+    words = [
+        f"somac simulate {wanted.path} --nodes {settings.nodes} --seed {settings.seed}",
+        f"--minutes {settings.minutes:g} --faults {wanted.faults} --calls {settings.calls}",
+    ]
+    only = only_text(settings)
+    return " ".join([*words, f"--only {only}"] if only else words)
+
+
+def _show_trace(outcome: Outcome, complete: bool) -> None:
+    from somart.simulate.spacetime import render
+
+    names = [f"n{number + 1}" for number in range(outcome.settings.nodes)]
+    for line in render(outcome.trace, names, most=None if complete else 120, complete=complete):
+        say(line)

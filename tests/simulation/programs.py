@@ -1,0 +1,26 @@
+"""Programs in Soma for simulations, compiled once per process."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from somac.cli.simulating import entry_points
+from somac.codegen import generate, load_in_memory
+from somac.frontend.load import load
+from somac.manifest import load_manifest
+from somart.simulate.clients import Entry
+from somart.spec import ProgramSpec
+
+FOLDER = Path(__file__).parent / "cells"
+
+
+@cache
+def program(name: str) -> tuple[ProgramSpec, tuple[Entry, ...]]:
+    """A program of the folder `cells`, and its handlers with the types of their parameters."""
+    path = FOLDER / f"{name}.cell"
+    loaded = load(str(path))
+    assert loaded.program is not None, loaded.diagnostics
+    manifest, _ = load_manifest(str(path))
+    spec = load_in_memory(generate(loaded.program, manifest, runtime="somart"))
+    return spec, entry_points(loaded.program, spec)
