@@ -18,7 +18,8 @@ from .errors import (
     wrong_arity,
 )
 from .machine import Machine, MachineDecl
-from .memory.slot import SharedSlot, Slot, SlotDecl
+from .memory.shared import SharedSlot
+from .memory.slot import Slot, SlotDecl
 from .ops import fail, failed, succeeded
 from .spec import (
     Arrow,

@@ -259,7 +259,7 @@ class Cell:
             return 1
         transaction = CURRENT.get()
         entry = transaction.read(table, "next_id")
-        number = 1 if entry is None else int(entry.value) + 1
+        number = self.app.engine.id_after(table, 0 if entry is None else int(entry.value))
         transaction.write(table, "next_id", Entry(number))
         return number
 

@@ -8,7 +8,8 @@ from typing import TextIO
 from .app import App
 from .cell import Cell, Handler
 from .errors import wrong_arity
-from .memory.slot import SharedSlot, Slot
+from .memory.shared import SharedSlot
+from .memory.slot import Slot
 from .spec import RuntimeConnect, RuntimeEmit, RuntimeStart
 from .values import Value, text
 

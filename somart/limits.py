@@ -28,6 +28,9 @@ are quick again: a rare short pause, against staying slow for ever."""
 VERSIONS_PER_SLOT = 10_000
 """Previous values kept for a [versioned] slot; the oldest go first."""
 
+VERSIONS_TRIMMED = 100
+"""In a cluster so many previous values go at once, as each time all keys are looked at."""
+
 FAILED_RANGES = 64
 """Failed commits remembered for transactions that had read their effects."""
 

@@ -43,13 +43,39 @@ class Pending:
         self.shape = shape
 
 
+class Far:
+    """What other nodes have answered to a transaction, so that it reads the same again: single keys,
+    with their states (`cluster.versions.State`), and whole tables."""
+
+    __slots__ = ("counts", "full", "keys", "states", "tables")
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[Table, Key], Entry | None] = {}
+        self.states: dict[tuple[Table, Key], Any] = {}
+        self.tables: dict[Table, Table] = {}
+        self.full: set[Table] = set()
+        """Those of which the values are known, not only the keys."""
+        self.counts: dict[Table, int] = {}
+
+    def knows(self, table: Table, key: Key) -> bool:
+        """Whether `entry` has an answer."""
+        return (table, key) in self.keys or (table in self.full and not hidden(key))
+
+    def entry(self, table: Table, key: Key) -> Entry | None:
+        """What was answered about a key that is known."""
+        if (table, key) in self.keys:
+            return self.keys[table, key]
+        return self.tables[table].entries.get(key)
+
+
 class Transaction:
     """Buffered changes of one invocation.
 
     `tracking` is set for handlers that others may interleave with: what they read is noted, and
     validated at the commit. `wait_for` is the commit that must be durable before the answer may
     be given, because something that it wrote has been read. `caller` is the call on whose turn
-    this one runs, see `calls.py`.
+    this one runs, see `calls.py`. `far` is what other nodes have told it, None if nothing; `near` is
+    set while only what this node holds may be looked at, because nothing may wait.
     """
 
     __slots__ = (
@@ -57,10 +83,12 @@ class Transaction:
         "caller",
         "epoch",
         "events",
+        "far",
         "journal",
         "journaling",
         "key_reads",
         "marked",
+        "near",
         "shape_reads",
         "token",
         "tracking",
@@ -81,6 +109,8 @@ class Transaction:
         self.epoch = 0
         self.events: list[Event] = []
         self.wait_for = 0
+        self.far: Far | None = None
+        self.near = False
         self.key_reads: dict[tuple[Table, Key], int] = {}
         self.shape_reads: dict[Table, int] = {}
         self.value_reads: dict[Table, int] = {}
@@ -129,6 +159,8 @@ class Transaction:
             own: Entry | None = pending.data.get(key, _MISSING)
             if own is not _MISSING:
                 return own
+        if self.far is not None and self.far.knows(table, key):
+            return self.far.entry(table, key)
         table.ready()
         if table.ticket > self.wait_for:
             self.wait_for = table.ticket
@@ -142,7 +174,7 @@ class Transaction:
         pending = self.writes.get(table)
         if pending is None:
             table.ready()
-            pending = self.writes[table] = Pending(table.shape)
+            pending = self.writes[table] = Pending(self._seen(table).shape)
         data = pending.data
         before = data.get(key, _MISSING)
         if self.journaling and not (
@@ -151,8 +183,9 @@ class Transaction:
             self.journal.append((pending, key, before))
         if entry is not None:
             entry.revision = -self.epoch
-        if pending.shape == table.shape and not hidden(key):
-            was = key in table.entries if before is _MISSING else before is not None
+        seen = table if self.far is None else self._seen(table)
+        if pending.shape == seen.shape and not hidden(key):
+            was = key in seen.entries if before is _MISSING else before is not None
             pending.delta += (entry is not None) - was
         data[key] = entry
 
@@ -160,22 +193,24 @@ class Transaction:
 
     def count(self, table: Table) -> int:
         """The number of visible keys."""
-        self._read_shape(table)
+        seen = self._read_shape(table)
         pending = self.writes.get(table)
         if pending is None:
-            return table.visible()
-        if pending.shape != table.shape:
-            self._recount(table, pending)
-        return table.visible() + pending.delta
+            if self.far is not None and table in self.far.counts and seen is table:
+                return table.visible() if self.near else self.far.counts[table]
+            return seen.visible()
+        if pending.shape != seen.shape:
+            self._recount(seen, pending)
+        return seen.visible() + pending.delta
 
     def keys(self, table: Table) -> list[Key]:
         """The visible keys, ascending; a new list."""
-        self._read_shape(table)
+        seen = self._read_shape(table)
         pending = self.writes.get(table)
-        base = table.keys()
+        base = seen.keys()
         if pending is None or not pending.data:
             return list(base)
-        data, entries = pending.data, table.entries
+        data, entries = pending.data, seen.entries
         found = [key for key in base if data.get(key, _MISSING) is not None]
         known = len(found)
         found += [
@@ -193,18 +228,23 @@ class Transaction:
         if self.tracking:
             self.value_reads.setdefault(table, table.version)
         pending = self.writes.get(table)
-        base = table.entries
+        base = self._seen(table).entries
         if pending is None:
             return [(key, base[key]) for key in keys]
         data = pending.data
         return [(key, data.get(key) or base[key]) for key in keys]
 
-    def _read_shape(self, table: Table) -> None:
+    def _seen(self, table: Table) -> Table:
+        """The table, or what other nodes have said of all of it."""
+        return table if self.far is None or self.near else self.far.tables.get(table, table)
+
+    def _read_shape(self, table: Table) -> Table:
         table.ready()
         if table.ticket > self.wait_for:
             self.wait_for = table.ticket
         if self.tracking:
             self.shape_reads.setdefault(table, table.shape)
+        return self._seen(table)
 
     @staticmethod
     def _recount(table: Table, pending: Pending) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..memory.properties import SlotRules
-from ..memory.table import Table
+from ..memory.table import Key, Table
 from ..transaction import Transaction
 
 DURABLE = 0
@@ -28,6 +28,29 @@ class Engine(Protocol):
 
     def table(self, name: str, rules: SlotRules, log: bool = False) -> Table:
         """The table of that name; the same object for the same name."""
+
+    def record_key(self, table: Table) -> Key:
+        """The key of the next record of a log: later ones are greater."""
+
+    def sharded(self, table: Table) -> bool:
+        """Whether keys of a table may lie on other nodes only."""
+
+    def sums(self, table: Table) -> bool:
+        """Whether additions of several nodes to an Int in a table are summed."""
+
+    async def fetch(self, transaction: Transaction, table: Table, key: Key) -> None:
+        """Makes the transaction see a key of a sharded table. Raises SomaError when no owner of
+        the key answers."""
+
+    async def fetch_all(self, transaction: Transaction, table: Table, values: bool) -> None:
+        """The same for all keys, or with `values` for all entries."""
+
+    async def fetch_count(self, transaction: Transaction, table: Table) -> None:
+        """The same for the number of keys only."""
+
+    def id_after(self, table: Table, last: int) -> int:
+        """The id that follows one in a counter, 0 if there was none. Raises SomaError when this
+        node has none left."""
 
     def open(self) -> None:
         """Makes durable tables usable. Raises SomaError when the data cannot be used."""

@@ -50,8 +50,15 @@ class Storage(Protocol):
     """What an engine needs of a database: `Database` has it, and the simulator's stand-in."""
 
     path: Path
+    opens: int
 
     def prepare(self, tables: Iterable[Table]) -> None: ...
+
+    def numbered(self, table: Table) -> bool: ...
+
+    def rows(self, table: Table) -> list[tuple[Any, ...]]: ...
+
+    def rewrite(self, table: Table, rows: Iterable[Row]) -> None: ...
 
     def load(self, table: Table) -> Iterator[tuple[Key, Entry]]: ...
 
@@ -75,6 +82,8 @@ class Database:
         self._own_key = key_file is None
         self._cipher: Cipher | None = None
         self._lock = threading.Lock()
+        self.opens = 0
+        """How often this file has been opened, this time counted."""
         self._sql: dict[str, str] = {}
         _guarded(lambda: folder.mkdir(parents=True, exist_ok=True), f"cannot create '{folder}'")
         self._connection = _guarded(
@@ -107,6 +116,9 @@ class Database:
         run("INSERT OR IGNORE INTO soma_meta VALUES ('schema', ?)", (_VERSION,))
         # Also the write that takes the exclusive lock:
         run("INSERT OR REPLACE INTO soma_meta VALUES ('opened', strftime('%s', 'now'))")
+        run("INSERT OR IGNORE INTO soma_meta VALUES ('opens', 0)")
+        run("UPDATE soma_meta SET value = value + 1 WHERE key = 'opens'")
+        self.opens = int(self._meta("opens"))
         found = self._meta("schema")
         if found != _VERSION:
             raise storage_error(f"'{self.path}' has schema {found}, this version reads {_VERSION}")
@@ -139,25 +151,50 @@ class Database:
         name, number = stem, 2
         while name.lower() in taken or name.lower().startswith(("soma_", "sqlite_")):
             name, number = f"t{number}_{stem}", number + 1
-        key = "INTEGER" if table.log else "TEXT"
+        self._connection.execute("INSERT INTO soma_tables VALUES (?, ?)", (table.name, name))
+        self._create_sql(table, name)
+        self._sql[table.name] = name
+
+    def _create_sql(self, table: Table, name: str) -> None:
+        key = "INTEGER" if table.log and not table.textual else "TEXT"
         self._connection.execute(
             f'CREATE TABLE "{name}"(key {key} PRIMARY KEY, value NOT NULL, type TEXT NOT NULL, '
             "written INTEGER NOT NULL, expires INTEGER NOT NULL)"
         )
-        self._connection.execute("INSERT INTO soma_tables VALUES (?, ?)", (table.name, name))
-        self._sql[table.name] = name
+
+    def numbered(self, table: Table) -> bool:
+        """Whether the stored keys of a table are integers: a log of a standalone node."""
+        columns = self._connection.execute(f'PRAGMA table_info("{self._sql[table.name]}")')
+        return any(name == "key" and kind == "INTEGER" for _, name, kind, *_ in columns)
+
+    def rewrite(self, table: Table, rows: Iterable[Row]) -> None:
+        """Stores a table anew, with the kind of keys that it has now, or leaves it as it was."""
+        name = self._sql[table.name]
+
+        def replace() -> None:
+            with self._connection:
+                self._connection.execute(f'DROP TABLE "{name}"')
+                self._create_sql(table, name)
+                insert = f'INSERT INTO "{name}" VALUES (?, ?, ?, ?, ?)'
+                self._connection.executemany(insert, (row for row in rows if row is not None))
+
+        _guarded(replace, f"cannot write '{self.path}'")
 
     def load(self, table: Table) -> Iterator[tuple[Key, Entry]]:
         """All entries of a table, in order of first insertion."""
-        sql = f'SELECT key, value, type, written, expires FROM "{self._sql[table.name]}" '
-        rows: list[tuple[Any, ...]] = _guarded(
-            lambda: self._connection.execute(sql + "ORDER BY rowid").fetchall(),
-            f"cannot read '{self.path}'",
-        )
-        for key, value, tag, written, expires in rows:
+        for row in self.rows(table):
+            assert row is not None
+            key, value, tag, written, expires = row
             yield key, Entry(self._reveal(table.name, key, tag, value), written, expires)
 
     # --- rows ------------------------------------------------------------------------------------
+
+    def rows(self, table: Table) -> list[tuple[Any, ...]]:
+        """The rows of a prepared table as they are stored, in order of first insertion."""
+        sql = f'SELECT key, value, type, written, expires FROM "{self._sql[table.name]}" ORDER BY rowid'
+        return _guarded(
+            lambda: self._connection.execute(sql).fetchall(), f"cannot read '{self.path}'"
+        )
 
     def row(self, table: Table, key: Key, entry: Entry) -> Row:
         """The row of an entry. Raises SomaError for what has no stored form."""

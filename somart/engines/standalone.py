@@ -96,6 +96,43 @@ class StandaloneEngine:
             found = self._tables[name] = Table(name, rules, log)
         return found
 
+    def sharded(self, table: Table) -> bool:
+        """Never: all keys are here."""
+        return False
+
+    def sums(self, table: Table) -> bool:
+        """Never: nobody else adds."""
+        return False
+
+    async def fetch(self, transaction: Transaction, table: Table, key: Key) -> None:
+        """Nothing is elsewhere."""
+
+    async def fetch_all(self, transaction: Transaction, table: Table, values: bool) -> None:
+        """Nothing is elsewhere."""
+
+    async def fetch_count(self, transaction: Transaction, table: Table) -> None:
+        """Nothing is elsewhere."""
+
+    def id_after(self, table: Table, last: int) -> int:
+        """1, 2, 3 …"""
+        return last + 1
+
+    def record_key(self, table: Table) -> Key:
+        """The key of the next record of a log: 1, 2, 3 …"""
+        table.ready()
+        if table.textual:
+            return self._key_after(table)
+        key = table.next_key
+        table.next_key = key + 1
+        return key
+
+    def _key_after(self, table: Table) -> Key:
+        """A node of a cluster has used this data directory: go on as it does."""
+        from ..cluster.versions import later_record_key
+
+        table.next_key = later_record_key(str(table.next_key), self.clock())
+        return table.next_key
+
     def open(self) -> None:
         """Opens the data directory if a table is durable. Raises SomaError when it cannot."""
         durable = [table for table in self._tables.values() if table.durable]
@@ -110,6 +147,8 @@ class StandaloneEngine:
             self._database = None
             raise
         for table in durable:
+            if table.log and not table.textual:
+                table.textual = not self._database.numbered(table)
             self._load_later(table)
 
     def _open_database(self, folder: Path) -> Storage:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
-from .. import limits
+from .. import limits, ops
 from ..errors import FAILURES, require_failed
 from ..spec import Prop
 from ..transaction import CURRENT, Transaction
 from ..values import Value, text
 from .codec import encode, parsed, storable
 from .properties import rules_of
-from .table import Entry, Table
+from .table import Added, Entry, Table
 
 if TYPE_CHECKING:
     from ..cell import Cell
+    from .shared import SharedSlot
 
 S = TypeVar("S", "Slot", "SharedSlot")
 Values = list[Any]
 Keys = list[str]
 Invariant = Callable[[int, str, str], Any]
+Make = Callable[[Any, int, int], Entry]
+"""From a value and the times of writing and expiry."""
 
 
 def drive(result: Any) -> Any:
@@ -49,6 +52,8 @@ class Slot:
         if self.rules.versioned:
             self._history = engine.table(f"{base}#versions", self.rules, log=True)
         self._clock = engine.clock
+        self._record_key = engine.record_key
+        self._sums = engine.sums(self._table) and not (self.rules.timed or self.rules.immutable)
         self._invariants: list[Invariant] = [
             getattr(cell, info.method)
             for info in cell.soma_invariants.values()
@@ -63,6 +68,21 @@ class Slot:
             or self.rules.versioned
             or self.rules.capacity is not None
         )
+
+    @property
+    def table(self) -> Table:
+        """Where the values lie."""
+        return self._table
+
+    @property
+    def log(self) -> Table:
+        """Where the records of `append` lie."""
+        return self._log
+
+    @property
+    def looks_before_set(self) -> bool:
+        """Whether `set` depends on what the key was."""
+        return not self._free
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -122,19 +142,61 @@ class Slot:
         """Inserts or replaces; gives unit. Raises SomaError when a rule forbids it."""
         if key.__class__ is not str:
             key = text(key)
+        if self._free:
+            CURRENT.get().write(self._table, key, Entry(storable(value)))
+        else:
+            self._put(key, storable(value), Entry)
+        return None
+
+    def add(self, key: Value, amount: Value, default: Value = None) -> Value:
+        """`set(key, (get(key) ?? default) + amount)`, in a form that keeps the additions that other
+        nodes make at the same time. Gives unit. Raises SomaError when `+` or `set` would."""
+        return self._shift(key, amount, default, ops.add)
+
+    def subtract(self, key: Value, amount: Value, default: Value = None) -> Value:
+        """The same with `-`."""
+        return self._shift(key, amount, default, ops.sub)
+
+    def _shift(
+        self, key: Value, amount: Value, default: Value, operator: Callable[[Value, Value], Value]
+    ) -> Value:
+        if key.__class__ is not str:
+            key = text(key)
+        value = self.get(key)
+        before = default if value is None else value
+        after = operator(before, amount)
+        self._put(key, storable(after), self._adding(key, before, after, value is None))
+        return None
+
+    def _adding(self, key: str, before: Value, after: Value, absent: bool) -> Make:
+        """How to make the entry: with the amount for other nodes to add, if it can be summed."""
+        if not self._sums or before.__class__ is not int or after.__class__ is not int:
+            return Entry
+        transaction = CURRENT.get()
+        pending = transaction.writes.get(self._table)
+        own = pending is not None and key in pending.data
+        entry = transaction.read(self._table, key)
+        if own and not isinstance(entry, Added):
+            return Entry  # written here before: a plain write it stays
+        amount, default = after - before, before if absent else 0
+        base = None if transaction.far is None else transaction.far.states.get((self._table, key))
+        if isinstance(entry, Added):
+            amount, default = amount + entry.amount, entry.default
+        return lambda value, _written, _expires: Added(value, amount, default, base)
+
+    def _put(self, key: str, value: Value, make: Make) -> None:
         transaction = CURRENT.get()
         if self._free:
-            transaction.write(self._table, key, Entry(storable(value)))
-            return None
+            transaction.write(self._table, key, make(value, 0, 0))
+            return
         mark = transaction.guard()
         try:
-            self._set(transaction, key, storable(value))
+            self._set(transaction, key, value, make)
             self._check(f'set("{key}")', key)
         except FAILURES:
             transaction.rollback(mark)
             raise
         transaction.release()
-        return None
 
     def delete(self, key: Value) -> bool:
         """Whether the key was there. Raises SomaError when `retain` or an invariant forbids it."""
@@ -159,9 +221,7 @@ class Slot:
     def append(self, value: Value) -> Value:
         """Adds a record to the slot's log; gives unit."""
         transaction = CURRENT.get()
-        self._log.ready()
-        key = self._log.next_key
-        self._log.next_key = key + 1
+        key = self._record_key(self._log)
         mark = transaction.guard()
         try:
             stored = storable(value)
@@ -176,7 +236,7 @@ class Slot:
         transaction.release()
         return None
 
-    def _set(self, transaction: Transaction, key: str, value: Value) -> None:
+    def _set(self, transaction: Transaction, key: str, value: Value, make: Make) -> None:
         self._expire()
         self._limit_sizes(key, value)
         old = transaction.read(self._table, key)
@@ -190,7 +250,7 @@ class Slot:
             self._keep_version(transaction, key, old)
             if self._evicts:
                 self._table.touch(key)
-        transaction.write(self._table, key, self._entry(value))
+        transaction.write(self._table, key, self._entry(value, make))
 
     # --- properties ------------------------------------------------------------------------------
 
@@ -201,12 +261,12 @@ class Slot:
                 table.ready()
                 table.expire(now)
 
-    def _entry(self, value: Value) -> Entry:
+    def _entry(self, value: Value, make: Make = Entry) -> Entry:
         if not self._timed:
-            return Entry(value)
+            return make(value, 0, 0)
         now = self._clock()
         ttl = self.rules.ttl
-        return Entry(value, now, 0 if ttl is None else now + max(ttl, self.rules.retain or 0))
+        return make(value, now, 0 if ttl is None else now + max(ttl, self.rules.retain or 0))
 
     def _retained(self, entry: Entry) -> bool:
         retain = self.rules.retain
@@ -221,14 +281,23 @@ class Slot:
 
     def _keep_version(self, transaction: Transaction, key: str, old: Entry) -> None:
         if self._history is not None:
-            self._history.ready()
-            number = self._history.next_key
-            self._history.next_key = number + 1
+            number = self._record_key(self._history)
             record = {"key": key, "value": old.value, "replaced_at": self._clock()}
             transaction.write(self._history, number, Entry(record))
+            if self._history.textual:
+                self._trim_history(transaction, self._history)
+                return
             oldest = number - limits.VERSIONS_PER_SLOT
             if oldest > 0 and transaction.read(self._history, oldest) is not None:
                 transaction.write(self._history, oldest, None)
+
+    @staticmethod
+    def _trim_history(transaction: Transaction, history: Table) -> None:
+        """In a cluster records have stamps for keys; they go by the hundred, as that takes time."""
+        spare = transaction.count(history) - limits.VERSIONS_PER_SLOT
+        if spare >= limits.VERSIONS_TRIMMED:
+            for oldest in transaction.keys(history)[:spare]:
+                transaction.write(history, oldest, None)
 
     def _limit_sizes(self, key: str, value: Value) -> None:
         if not self.rules.measured:
@@ -279,6 +348,15 @@ class Slot:
 
     def _check(self, what: str, key: str) -> None:
         """Raises SomaError when an invariant of the slot's memory block is false now (§1.9)."""
+        if self._invariants:
+            transaction, near = CURRENT.get(), CURRENT.get().near
+            transaction.near = True  # an invariant must not wait for other nodes
+            try:
+                self._check_invariants(what, key)
+            finally:
+                transaction.near = near
+
+    def _check_invariants(self, what: str, key: str) -> None:
         for invariant in self._invariants:
             try:
                 holds = drive(invariant(self.len(), self.name, key))
@@ -286,48 +364,6 @@ class Slot:
                 continue  # only an outcome of `false` is a violation
             if holds is False:
                 raise require_failed(f"memory invariant violated on '{self.name}' after {what}")
-
-
-class SharedSlot:
-    """The same operations as coroutines, for slots that other nodes may hold."""
-
-    def __init__(self, decl: SlotDecl[Any], cell: Cell) -> None:
-        self.local = Slot(decl, cell)
-        self.name = decl.name
-        self.rules = self.local.rules
-
-    async def get(self, key: Value) -> Value:
-        return self.local.get(key)
-
-    async def has(self, key: Value) -> bool:
-        return self.local.has(key)
-
-    async def len(self) -> int:
-        return self.local.len()
-
-    async def keys(self) -> Keys:
-        return self.local.keys()
-
-    async def values(self) -> Values:
-        return self.local.values()
-
-    async def list(self) -> Values:
-        return self.local.list()
-
-    async def as_map(self) -> dict[str, Any]:
-        return self.local.as_map()
-
-    async def backend(self) -> str:
-        return self.local.backend()
-
-    async def set(self, key: Value, value: Value) -> Value:
-        return self.local.set(key, value)
-
-    async def delete(self, key: Value) -> bool:
-        return self.local.delete(key)
-
-    async def append(self, value: Value) -> Value:
-        return self.local.append(value)
 
 
 class SlotDecl(Generic[S]):
@@ -373,7 +409,12 @@ class SlotDecl(Generic[S]):
     def __get__(self, cell: Cell | None, owner: type[Cell]) -> SlotDecl[S] | S:
         if cell is None:
             return self
-        kind: Any = SharedSlot if self.shared else Slot
-        bound: S = kind(self, cell)
+        bound: Any = _shared(self, cell) if self.shared else Slot(self, cell)
         cell.__dict__[self.attribute] = bound  # from now on found before the declaration
-        return bound
+        return cast("S", bound)
+
+
+def _shared(decl: SlotDecl[Any], cell: Cell) -> SharedSlot:
+    from .shared import SharedSlot
+
+    return SharedSlot(decl, cell)

@@ -35,6 +35,22 @@ class Entry:
         self.revision = revision
 
 
+class Added(Entry):
+    """An Int after an addition that other nodes may make, too: they are summed, not overwritten.
+
+    `amount` is what the transaction has added, `default` what an absent key counts from, `base`
+    the state of the key that other nodes gave (`cluster.versions.State`), None if it was not asked.
+    """
+
+    __slots__ = ("amount", "base", "default")
+
+    def __init__(self, value: int, amount: int, default: int, base: Any = None) -> None:
+        super().__init__(value)
+        self.amount = amount
+        self.default = default
+        self.base = base
+
+
 def hidden(key: Key) -> bool:
     """Whether a key is reserved: not part of keys, values and len (§1.5)."""
     return key.__class__ is str and key[:2] == "__"
@@ -51,11 +67,12 @@ class Table:
         self.name = name
         self.rules = rules
         self.log = log
+        self.textual = False  # a log whose records have stamps as keys (of a cluster)
         self.entries: dict[Key, Entry] = {}
         self.version = 0
         self.shape = 0
         self.ticket = 0
-        self.next_key = 1
+        self.next_key: Key = 1  # of a log; when it is textual, the last key
         self.dead: list[Key] = []  # expired in memory, not yet deleted from the database
         self._loader: Loader | None = None
         self._hidden = 0
@@ -92,7 +109,13 @@ class Table:
             for key, entry in stored:
                 self.put(key, entry)
             if self.log and self.entries:
-                self.next_key = max(self.next_key, max(self.entries) + 1)
+                self._continue_log(max(self.entries))
+
+    def _continue_log(self, last: Key) -> None:
+        if last.__class__ is int:
+            self.next_key = max(self.next_key, last + 1)
+        else:
+            self.textual, self.next_key = True, last
 
     # --- reading ---------------------------------------------------------------------------------
 

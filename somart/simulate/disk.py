@@ -94,12 +94,12 @@ class SimulatedDatabase:
 
     def load(self, table: Table) -> Iterator[tuple[Key, Entry]]:
         """All entries of a table, in order of first insertion."""
-        for key, value, tag, written, expires in self.rows(table.name):
+        for key, value, tag, written, expires in self.rows(table):
             yield key, Entry(decode(tag, value), written, expires)
 
-    def rows(self, name: str) -> list[tuple[Any, ...]]:
+    def rows(self, table: Table) -> list[tuple[Any, ...]]:
         """The rows of a table as they are stored."""
-        return [row for row in self.disk.tables.get(name, {}).values() if row is not None]
+        return [row for row in self.disk.tables.get(table.name, {}).values() if row is not None]
 
     def numbered(self, table: Table) -> bool:
         """Whether the stored keys of a table are integers."""
