@@ -15,6 +15,12 @@ NO_HANDLER = "NoHandler"
 REQUIRE_FAILED = "RequireFailed"
 STACK_OVERFLOW = "StackOverflow"
 INTERNAL = "Internal"
+CONFLICT = "Conflict"
+"""What the handler read kept changing: nothing has happened, try again."""
+NO_QUORUM = "NoQuorum"
+"""Too few members can be reached: nothing has happened, try again later."""
+UNKNOWN = "Unknown"
+"""No answer from a quorum in time: the write may have happened, or may still happen."""
 
 
 class SomaError(Exception):

@@ -11,6 +11,9 @@ Key = str | int
 Row = tuple[str, str, int, int]
 """Stored value, type, time of the write, time of its end: as in `memory/codec.py`."""
 
+APPENDED = -1
+"""The key of a log record that gets its number when it is applied."""
+
 
 class TransactionId(NamedTuple):
     """The `number`-th proposal of one run (`session`) of a node."""

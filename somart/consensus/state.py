@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from .proposal import Command, IdRange, Key, Proposal, Row, TransactionId
+from .proposal import APPENDED, Command, IdRange, Key, Proposal, Row, TransactionId
 
 WINDOW = 10_000
 """Revisions whose changes are remembered: a transaction that began before them runs again."""
@@ -29,6 +29,9 @@ class Tables(Protocol):
 
     def has(self, table: str, key: Key) -> bool:
         """Whether the key is there."""
+
+    def next_key(self, table: str) -> Key:
+        """The number of the next record of a log."""
 
     def write(self, table: str, key: Key, row: Row | None, revision: int) -> None:
         """Puts a row, or with None takes the key away."""
@@ -149,12 +152,15 @@ class State:
             schedule, due, term = proposal.due
             self.ticks[schedule] = (due, term)
         shapes: dict[str, None] = {}
+        keys: list[tuple[str, Key]] = []
         for table, key, row in proposal.writes:
+            if key == APPENDED:
+                key = self.tables.next_key(table)
+            keys.append((table, key))
             if (row is not None) != self.tables.has(table, key):
                 shapes[table] = None
             self.tables.write(table, key, row, revision)
-        keys = tuple((table, key) for table, key, _ in proposal.writes)
-        self._note(Change(revision, keys, tuple(shapes)))
+        self._note(Change(revision, tuple(keys), tuple(shapes)))
 
     def _note(self, change: Change) -> None:
         revision = change.revision

@@ -34,6 +34,9 @@ class MemoryTables:
     def has(self, table: str, key: Key) -> bool:
         return key in self.rows.get(table, {})
 
+    def next_key(self, table: str) -> Key:
+        return len(self.rows.get(table, {})) + 1
+
     def write(self, table: str, key: Key, row: Row | None, revision: int) -> None:
         rows = self.rows.setdefault(table, {})
         self._changed[table, key] = None if row is None else (key, *row)

@@ -1,0 +1,369 @@
+"""The engine of a node whose program has strong cells: their transactions go through the log.
+
+What touches no strong memory is committed as in any cluster. What does gets a negative ticket: the
+answer waits until the proposal is applied here, or (nothing written) until a read index is. Slots
+that never leave the node change together with the strong ones, when the proposal is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..cluster.clocks import Clock, SystemClock
+from ..cluster.placement import strong_tables_of
+from ..consensus.proposal import APPENDED, Key, Proposal, Row, TransactionId
+from ..consensus.service import Failure, Service, ServiceMessage
+from ..consensus.state import Outcome
+from ..consensus.storage import system_tables
+from ..errors import NO_QUORUM, UNKNOWN, SomaError
+from ..memory.properties import SlotRules
+from ..memory.table import Entry, Table
+from ..spec import ProgramSpec
+from ..transaction import Transaction
+from .base import DURABLE, Conflict
+from .cluster import ClusterEngine
+from .remote import Waiter, trio_waiter
+from .strong import StrongTables, row_of
+
+if TYPE_CHECKING:
+    from .database import Changes, DatabaseFactory
+    from .database import Row as StoredRow
+
+NEW_RECORDS = 1 << 62
+"""Keys of log records from here on are a transaction's own, until the proposal is applied."""
+
+RETRY_STORE_MS = 1_000
+
+
+@dataclass(slots=True)
+class _Operation:
+    """What a negative ticket stands for."""
+
+    event: Waiter
+    follow: int = DURABLE
+    """A commit of this node's own that must be durable, too."""
+    again: bool = False
+    """Something has changed: run the handler again."""
+    error: SomaError | None = None
+    done: bool = False
+    abandoned: bool = False
+    local: Transaction | None = None
+    keys: list[tuple[Table, Key]] = field(default_factory=list)
+
+
+class ConsensusEngine(ClusterEngine):
+    """A cluster's engine with strong tables. `start` gives it the group that it is a member of."""
+
+    def __init__(
+        self,
+        spec: ProgramSpec,
+        node_id: str,
+        data_dir: str | Path | None = None,
+        *,
+        key_file: str | Path | None = None,
+        clock: Clock | None = None,
+        database_factory: DatabaseFactory | None = None,
+        waiter: Callable[[], Waiter] = trio_waiter,
+    ) -> None:
+        clocks = SystemClock() if clock is None else clock
+        self.strong = StrongTables()
+        self.strong_names = strong_tables_of(spec)
+        super().__init__(
+            spec,
+            node_id,
+            data_dir,
+            key_file=key_file,
+            clock=clocks,
+            database_factory=database_factory,
+            waiter=waiter,
+        )
+        self.clocks = clocks
+        self.service: Service | None = None
+        self.outbox: list[tuple[str, ServiceMessage]] = []
+        self.wake: Callable[[], None] = _nobody
+        """Called when `drive` has something to do."""
+        self.tracks = True
+        self._operations: dict[int, _Operation] = {}
+        self._last_operation = 0
+        self._provisional = 0
+        self._busy: dict[tuple[Table, Key], int] = {}
+        self._busy_tables: dict[Table, list[int]] = {}
+        self._unstored: Changes | None = None
+        self._store_again_at = 0
+
+    # --- tables ----------------------------------------------------------------------------------
+
+    def table(self, name: str, rules: SlotRules, log: bool = False) -> Table:
+        """The table of that name; strong ones are durable, whatever their slot says: a member that
+        forgets is none."""
+        known = name in self._tables
+        if not known and name in self.strong_names and self.data_dir is not None:
+            rules = replace(rules, persistent=True)
+        table = super().table(name, rules, log)
+        if not known and name in self.strong_names:
+            self.strong.add(table)
+        return table
+
+    def record_key(self, table: Table) -> Key:
+        """The key of a new record: in strong logs a provisional one."""
+        if table not in self.strong:
+            key: Key = super().record_key(table)
+            return key
+        table.ready()
+        self._provisional += 1
+        return NEW_RECORDS + self._provisional
+
+    def open(self) -> None:
+        """Opens the data directory, with the tables of consensus in it."""
+        super().open()
+        if self._database is not None:
+            self._database.prepare(system_tables())
+            self.strong.stored = self._stored_form
+
+    def _stored_form(self, table: Table, key: Key, entry: Entry, row: Row) -> StoredRow:
+        if table.rules.encrypted:
+            assert self._database is not None
+            return self._database.row(table, key, entry)
+        return (key, row[0], row[1], row[2], row[3])
+
+    # --- commits ---------------------------------------------------------------------------------
+
+    def commit(self, transaction: Transaction) -> int:
+        """Proposes what touches strong memory; the ticket is negative then."""
+        strong = self.strong
+        wrote = any(table in strong for table in transaction.writes)
+        if not wrote and not self._read_strong(transaction):
+            return super().commit(transaction)
+        if not transaction.valid():
+            raise Conflict
+        blocker = self._blocker(transaction)
+        if blocker:
+            return self._after(blocker)
+        return self._propose(transaction) if wrote else self._confirm_and_commit(transaction)
+
+    def confirm(self, transaction: Transaction) -> int:
+        """The ticket of a run that failed: what it had read must be true."""
+        if not self._read_strong(transaction):
+            return transaction.wait_for
+        return self._confirm(transaction)
+
+    def _read_strong(self, transaction: Transaction) -> bool:
+        strong = self.strong
+        return (
+            any(table in strong for table, _ in transaction.key_reads)
+            or any(table in strong for table in transaction.shape_reads)
+            or any(table in strong for table in transaction.value_reads)
+        )
+
+    def _blocker(self, transaction: Transaction) -> int:
+        """A proposal in flight of this node that writes what the transaction reads or writes."""
+        busy = self._busy
+        if not busy:
+            return 0
+        for key in transaction.key_reads:
+            if key in busy:
+                return busy[key]
+        for table in (*transaction.shape_reads, *transaction.value_reads):
+            if self._busy_tables.get(table):
+                return self._busy_tables[table][-1]
+        for table, pending in transaction.writes.items():
+            for key in pending.data:
+                if (table, key) in busy:
+                    return busy[table, key]
+        return 0
+
+    def _operation(self, follow: int) -> tuple[int, _Operation]:
+        self._last_operation += 1
+        operation = _Operation(self.waiter(), follow)
+        self._operations[self._last_operation] = operation
+        return self._last_operation, operation
+
+    def _after(self, blocker: int) -> int:
+        """A ticket of something that runs again when the blocker is done."""
+        number, operation = self._operation(DURABLE)
+        before = self._operations[blocker].event
+        operation.event, operation.again, operation.done = before, True, True
+        return -number
+
+    def _confirm_and_commit(self, transaction: Transaction) -> int:
+        """Reads of strong memory, writes (if any) of other memory: these wait for the reads."""
+        ticket = self._confirm(transaction)
+        if transaction.writes:
+            self._hold(-ticket, transaction)
+        return ticket
+
+    def _confirm(self, transaction: Transaction) -> int:
+        number, operation = self._operation(transaction.wait_for)
+
+        def ready(failure: Failure | None) -> None:
+            if failure is not None:
+                operation.error = _error_of(failure)
+            elif not transaction.valid():
+                operation.again = True
+            self._finished(number)
+
+        if self.service is None:
+            ready(Failure("this node is not a member of a cluster yet", definite=True))
+        else:
+            self.service.read(ready, self.clocks.monotonic())
+            self.wake()
+        return -number
+
+    # --- proposals -------------------------------------------------------------------------------
+
+    def _propose(self, transaction: Transaction) -> int:
+        number, operation = self._operation(transaction.wait_for)
+        service = self.service
+        if service is None:
+            failure = Failure("this node is not a member of a cluster yet", definite=True)
+            operation.error = _error_of(failure)
+            self._finished(number)
+            return -number
+        make = self._proposal(transaction, service.state.revision)
+        self._hold(number, transaction)
+
+        def done(answer: Outcome | Failure) -> None:
+            if isinstance(answer, Failure):
+                operation.error = _error_of(answer)
+            elif answer.refused:
+                operation.again = True
+            self._finished(number)
+
+        try:
+            service.propose(make, done, self.clocks.monotonic())
+        except Failure as failure:
+            done(failure)
+        self.wake()
+        return -number
+
+    def _proposal(
+        self, transaction: Transaction, at: int
+    ) -> Callable[[TransactionId, int], Proposal]:
+        strong = self.strong
+        keys = tuple((t.name, key) for t, key in transaction.key_reads if t in strong)
+        shapes = tuple(t.name for t in transaction.shape_reads if t in strong)
+        tables = tuple(t.name for t in transaction.value_reads if t in strong)
+        writes: list[tuple[str, Key, Row | None]] = []
+        for table, pending in transaction.writes.items():
+            if table in strong:
+                for key, entry in sorted(pending.data.items()):
+                    row = None if entry is None else row_of(entry)
+                    fresh = table.log and key >= NEW_RECORDS
+                    if not fresh:
+                        writes.append((table.name, key, row))
+                    elif row is not None:
+                        writes.append((table.name, APPENDED, row))
+
+        def make(given: TransactionId, oldest: int) -> Proposal:
+            return Proposal(given, oldest, at, keys, shapes, tables, tuple(writes))
+
+        return make
+
+    def _hold(self, number: int, transaction: Transaction) -> None:
+        """Keeps others off what the transaction writes, until the log has decided."""
+        operation = self._operations[number]
+        local = Transaction(transaction.app)
+        for table, pending in transaction.writes.items():
+            for key in pending.data:
+                self._busy[table, key] = number
+                operation.keys.append((table, key))
+            self._busy_tables.setdefault(table, []).append(number)
+            if table not in self.strong:
+                local.writes[table] = pending
+        if local.writes:
+            operation.local = local
+
+    def _finished(self, number: int) -> None:
+        """The log has decided: writes of other memory follow, others may go on."""
+        operation = self._operations[number]
+        for table, key in operation.keys:
+            if self._busy.get((table, key)) == number:
+                del self._busy[table, key]
+            numbers = self._busy_tables.get(table)
+            if numbers and number in numbers:
+                numbers.remove(number)
+        local = operation.local
+        if local is not None and operation.error is None and not operation.again:
+            try:
+                operation.follow = max(operation.follow, super().commit(local))
+            except SomaError as error:
+                operation.error = error
+        operation.done = True
+        operation.event.set()
+        if operation.abandoned:
+            del self._operations[number]
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    async def wait_durable(self, ticket: int) -> None:
+        """Returns when the ticket is durable. Raises Conflict when the handler must run again."""
+        if ticket >= 0:
+            await super().wait_durable(ticket)
+            return
+        operation = self._operations[-ticket]
+        try:
+            await operation.event.wait()
+        finally:
+            if operation.done:
+                del self._operations[-ticket]
+            else:
+                operation.abandoned = True  # the caller is gone, the proposal goes on
+        if operation.error is not None:
+            raise operation.error
+        if operation.again:
+            raise Conflict
+        if operation.follow > DURABLE:
+            await super().wait_durable(operation.follow)
+
+    # --- driving ---------------------------------------------------------------------------------
+
+    def drive(self) -> None:
+        """Carries out what the group wants: messages to `outbox`, rows to the next commit."""
+        service = self.service
+        if service is None:
+            return
+        now = self.clocks.monotonic()
+        if self._unstored is not None:
+            if now < self._store_again_at:
+                return
+            self._store(self._unstored)
+            return
+        turn = service.poll(now)
+        self.outbox += turn.sends
+        if turn.write is not None:
+            self._store(turn.write)
+
+    def _store(self, changes: Changes) -> None:
+        self._unstored = changes
+        if self._database is None:
+            self._stored(stored=True)
+            return
+        ticket = self._enqueue(changes, [])
+        self._store_again_at = self.clocks.monotonic() + (1 << 40)
+        self.on_durable(ticket, self._stored)
+
+    def _stored(self, stored: bool) -> None:
+        """A full disk is tried again until it is not: nothing was promised, nothing is lost."""
+        service = self.service
+        if service is None:
+            return
+        now = self.clocks.monotonic()
+        if not stored:
+            self._store_again_at = now + RETRY_STORE_MS
+            return
+        self._unstored = None
+        service.written(now)
+        self.wake()
+
+
+def _nobody() -> None:
+    return
+
+
+def _error_of(failure: Failure) -> SomaError:
+    if failure.definite:
+        return SomaError(str(failure), NO_QUORUM)
+    return SomaError(str(failure), UNKNOWN)
