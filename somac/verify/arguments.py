@@ -128,12 +128,27 @@ def _values(param: n.Param, handler: n.Handler) -> Iterator[object]:
         case "String":
             yield "x"
             for node in below:
-                if (text := literal_text(node)) is not None:
-                    yield text
+                yield from _compared_texts(node)
         case "List":
             yield from ([], ["x"], [1])
         case _:
             yield from _records(param, handler)
+
+
+def _compared_texts(node: n.Node) -> Iterator[str]:
+    """The literal texts that a node compares something with."""
+    sides: tuple[n.Node, ...] = ()
+    if isinstance(node, n.Binary) and node.op in ("==", "!="):
+        sides = (node.left, node.right)
+    elif isinstance(node, n.LiteralPattern):
+        sides = (node.value,)
+    elif isinstance(node, n.PrefixPattern):
+        yield node.prefix
+    elif isinstance(node, n.Call | n.Method):  # contains(x, "a"), x.starts_with("a")
+        sides = node.args if node.name in ("contains", "starts_with", "ends_with") else ()
+    for side in sides:
+        if (text := literal_text(side)) is not None:
+            yield text
 
 
 def _records(param: n.Param, handler: n.Handler) -> Iterator[dict[str, object]]:
