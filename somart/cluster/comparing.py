@@ -15,6 +15,9 @@ from .config import ClusterConfig
 from .members import Table
 from .messages import Join, Members, MemberState, Message
 
+MOST_WAITING = 4
+"""Peers that wait for the table. When many links come up at once, a few spread what is new."""
+
 
 class Comparing:
     """Who is to be sent this node's table, and when."""
@@ -32,7 +35,7 @@ class Comparing:
         self._agenda = agenda
         self._table = table
         self._send = send
-        self._waiting: dict[str, bool] = {}  # peer: whether as an answer
+        self._waiting: dict[str, tuple[int, bool]] = {}  # peer: its digest, whether to answer
         self._from = clock.monotonic()
 
     def greet(self, peer: str, me: MemberState) -> None:
@@ -46,21 +49,22 @@ class Comparing:
         if 2 * join.known <= self._table.known:
             self._send_table(peer, answer=False)  # a newcomer: it can do nothing before
         else:
-            self._queue(peer, answer=False)
+            self._queue(peer, join.digest, answer=False)
         return False
 
     def compared(self, peer: str, message: Members) -> None:
         """The last page of a peer's table has been taken in."""
         if message.digest != self._table.digest and not message.answer:
-            self._queue(peer, answer=True)
+            self._queue(peer, message.digest, answer=True)
 
     def lost(self, peer: str) -> None:
         """There is no link with a peer any more."""
         self._waiting.pop(peer, None)
 
-    def _queue(self, peer: str, answer: bool) -> None:
+    def _queue(self, peer: str, digest: int, answer: bool) -> None:
         waiting = bool(self._waiting)
-        self._waiting[peer] = answer
+        if len(self._waiting) < MOST_WAITING or peer in self._waiting:
+            self._waiting[peer] = digest, answer
         if not waiting:
             self._agenda.add(max(self._from, self._clock.monotonic()), self._next)
 
@@ -68,8 +72,10 @@ class Comparing:
         if not self._waiting:
             return
         peer = next(iter(self._waiting))
-        self._send_table(peer, self._waiting.pop(peer))
-        self._from = self._clock.monotonic() + self._config.gossip_ms
+        digest, answer = self._waiting.pop(peer)
+        if digest != self._table.digest:
+            self._send_table(peer, answer)
+            self._from = self._clock.monotonic() + self._config.gossip_ms
         if self._waiting:
             self._agenda.add(self._from, self._next)
 

@@ -198,12 +198,14 @@ def _status_change(old: MemberState, new: MemberState) -> Change:
 class Member:
     """A member's state, and what this node alone knows of it (ms of its own monotonic clock)."""
 
-    __slots__ = ("dial_from", "heard", "since", "state")
+    __slots__ = ("dial_from", "heard", "lost", "since", "state")
 
     def __init__(self, state: MemberState, now: int) -> None:
         self.state = state
         self.heard = now
         """The last sign of life, be it over another member."""
+        self.lost = 0
+        """When the last link with it went down; 0: there was none."""
         self.since = now
         """When the status became what it is."""
         self.dial_from = now
@@ -216,6 +218,7 @@ class Table(Mapping[str, Member]):
     def __init__(self, most: int) -> None:
         self._members: dict[str, Member] = {}
         self._most = most
+        self._sorted: list[str] | None = None
         self._ring_ids: tuple[str, ...] | None = None
         self._live: tuple[str, ...] | None = None
         self.digest = 0
@@ -238,21 +241,23 @@ class Table(Mapping[str, Member]):
             if len(self._members) >= self._most and not self._forget_one():
                 return None
             member = self._members[state.id] = Member(state, now)
-            old = 0
+            self._sorted = None
         else:
-            old = state_digest(member.state)
+            self.digest ^= state_digest(member.state)
             self.known -= member.state.status != REMOVED
             if standing(state) != standing(member.state):
                 member.since = now
             member.state = state
         self.known += state.status != REMOVED
-        self.digest ^= old ^ state_digest(state)
+        self.digest ^= state_digest(state)
         self._ring_ids = self._live = None
         return member
 
     def states(self) -> list[MemberState]:
         """All states, by id."""
-        return [self._members[id].state for id in sorted(self._members)]
+        if self._sorted is None:
+            self._sorted = sorted(self._members)
+        return [self._members[id].state for id in self._sorted]
 
     def ring_ids(self) -> tuple[str, ...]:
         """The members that hold segments, sorted."""
@@ -288,4 +293,5 @@ class Table(Mapping[str, Member]):
             return False
         oldest = min(removed, key=lambda member: (member.since, member.state.id))
         del self._members[oldest.state.id]
+        self._sorted = None
         return True

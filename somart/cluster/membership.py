@@ -89,8 +89,7 @@ class Membership:
         self._outputs: list[Output] = []
         self._changes: list[Change] = []
         self._agenda = Agenda()
-        self._links: dict[str, None] = {}
-        self._by_address: dict[str, list[str]] = {}
+        self._links: dict[str, str] = {}  # peer: which of its lives greeted over it
         self._rivals: dict[str, int] = {}
         self._refused: dict[str, str] = {}
         self._gossip_from = self._awake_at = self._resumed = self._now()
@@ -101,11 +100,12 @@ class Membership:
         self._prober = Prober(self.id, config, clock, rng, self)
         self._comparing = Comparing(config, clock, self._agenda, self.members, self.send)
         self.me = self._born(record)
-        self._dialling = Dialling(self.me.address, seeds, self._outputs.append, self._lacking)
+        self._dialling = Dialling(self.me.address, seeds, self._outputs, self)
         for state in known:
             if state.id != self.id and valid(state):
                 self._put(state, news=False, at_once=True)
         self._changes.clear()
+        self._ring_ids: tuple[str, ...] = ()
         self._change_me(self.me)
         self._agenda.add(self._now() + rng.randrange(config.heartbeat_ms), self._probe)
         self._agenda.add(self._now() + self._jittered(config.compare_ms), self._compare_any)
@@ -154,6 +154,9 @@ class Membership:
     def take(self) -> tuple[list[Output], list[Change]]:
         """What is to be done, and what has changed, since the last time. An `Identity` among the
         changes is to be stored before any output is carried out."""
+        if self._ring_ids != (ids := self.members.ring_ids()):
+            self._changes.append(RingChanged(self._ring_ids, ids))
+            self._ring_ids = ids
         outputs, changes = self._outputs.copy(), self._changes.copy()
         self._outputs.clear()
         self._changes.clear()
@@ -177,7 +180,7 @@ class Membership:
         if peer == self.id:
             return "it is this node itself" if boot == self.me.boot else self._refuse(peer, boot)
         member = self.members.get(peer)
-        if member is None or peer not in self._links or member.state.boot in ("", boot):
+        if member is None or self._links.get(peer, "") in ("", boot):
             return ""
         now = self._now()
         if now - member.heard < self.config.probe_timeout_ms:
@@ -189,7 +192,7 @@ class Membership:
     def link_up(self, peer: str, dialled: str = "") -> None:
         """There is a link with a peer; `dialled` is the address that led to it, if we dialled."""
         now = self._wake()
-        self._links[peer] = None
+        self._links[peer] = ""
         member = self.members.get(peer)
         if member is not None:
             self._dialling.reached(peer, member.state.address)
@@ -199,6 +202,10 @@ class Membership:
         self._dialling.reached(peer, dialled)
         if not self._silent():
             self._comparing.greet(peer, self.me)
+
+    def dialled_self(self, address: str) -> None:
+        """That address has led to this very node: it is dialled no more."""
+        self._dialling.is_self(address)
 
     def link_down(self, peer: str) -> None:
         """The link with a peer is gone."""
@@ -211,6 +218,7 @@ class Membership:
         member = self.members.get(peer)
         if member is None or self._silent():
             return
+        member.lost = now
         member.dial_from = now + (0 if self.id < peer else self.config.probe_timeout_ms)
         self._agenda.add(member.dial_from, self._review_dialling, peer)
         if self._rng.random() * len(self._links) < self.config.indirect_probes:
@@ -230,6 +238,8 @@ class Membership:
         self.heard(peer)
         match message:
             case Join():
+                if peer in self._links and message.member.id == peer:
+                    self._links[peer] = message.member.boot
                 self._learn_all([message.member])
                 self._tell_if_gone(peer)
                 self.established |= self._comparing.greeted(peer, message)
@@ -295,15 +305,15 @@ class Membership:
                 self._learn_of_me(state)
                 continue
             member = self.members.get(state.id)
-            merged = state if member is None else merge(member.state, state)
-            if member is None or merged != member.state:
-                self._put(merged, news, at_once=whole_table)
+            if member is None:
+                self._put(state, news, at_once=whole_table)
+            elif member.state != state and (merged := merge(member.state, state)) != member.state:
+                self._put(merged, news)
 
     def _put(self, state: MemberState, news: bool, at_once: bool = False) -> None:
         now = self._now()
         known = self.members.get(state.id)
         old = None if known is None else known.state
-        ring = self.members.ring_ids()
         member = self.members.put(state, now)
         if member is None:
             self._note(f"there are too many members to take in '{state.id}'")
@@ -318,8 +328,6 @@ class Membership:
         self._schedule(member, old)
         self._moved(member, old)
         self._report(old, state)
-        if ring != (ids := self.members.ring_ids()):
-            self._changes.append(RingChanged(ring, ids))
 
     def _schedule(self, member: Member, old: MemberState | None) -> None:
         """Sees to it that a suspect dies and the dead are forgotten in time."""
@@ -332,13 +340,10 @@ class Membership:
             self._agenda.add(self._now() + self.config.forget_ms, self._forget, state.id)
 
     def _moved(self, member: Member, old: MemberState | None) -> None:
-        """Keeps the index by address, and dials where it is due."""
+        """Dials where it is due."""
         state = member.state
         if old is None or old.address != state.address:
-            if old is not None:
-                self._by_address[old.address].remove(old.id)
-                self._dialling.review(old.address)
-            self._by_address.setdefault(state.address, []).append(state.id)
+            self._dialling.moved(state.id, "" if old is None else old.address, state.address)
         if member.dial_from > self._now():
             self._agenda.add(member.dial_from, self._review_dialling, state.id)
         if state.id in self._links:
@@ -373,13 +378,10 @@ class Membership:
     # --- this node -------------------------------------------------------------------------------
 
     def _change_me(self, me: MemberState) -> None:
-        before = self.members.ring_ids()
         self.me = me
         self.members.put(me, self._now())
         self._tell(me.id)
         self._changes.append(Identity(me))
-        if before != (ids := self.members.ring_ids()):
-            self._changes.append(RingChanged(before, ids))
 
     def _learn_of_me(self, state: MemberState) -> None:
         """Others know me; whatever they know that is not so is refuted by a new incarnation."""
@@ -393,7 +395,8 @@ class Membership:
             return
         incarnation = merged.incarnation + 1
         expelled = merged.expelled
-        anew = expelled >= self.me.joined or (self._fresh and state.boot != self.me.boot)
+        forgot = self._fresh and not self.established and state.boot != self.me.boot
+        anew = forgot or expelled >= self.me.joined
         joined = incarnation if anew else self.me.joined
         ring = JOINING if anew else self.me.ring
         self._change_me(
@@ -436,10 +439,18 @@ class Membership:
         self._tell_if_gone(id)
 
     def _dies_at(self, member: Member) -> int:
-        """A suspect dies `dead_ms` after its last sign of life here, unless it has only just become
-        one, or this node itself has only just come back."""
-        heard = max(member.heard, self._resumed)
-        return max(heard + self.config.dead_ms, member.since + self.config.suspicion_ms)
+        """A suspect dies `dead_ms` after its last sign of life, unless it has only just become one
+        or this node itself has only just come back.
+
+        A link that went down lately tells when that was. Else it may have been any time until it
+        was asked in vain, since in a large cluster one seldom hears of a member.
+        """
+        config = self.config
+        asked = member.since - config.heartbeat_ms
+        lately = asked - 2 * config.heartbeat_ms
+        lost = member.lost if member.state.id not in self._links else 0
+        seen = max(member.heard, lost if lost > lately else asked, self._resumed)
+        return max(seen + config.dead_ms, member.since + config.suspicion_ms)
 
     def _bury(self, id: str) -> None:
         member = self.members.get(id)
@@ -536,14 +547,12 @@ class Membership:
 
     # --- dialling --------------------------------------------------------------------------------
 
-    def _lacking(self, address: str) -> int:
-        """How many members at an address are to be dialled now; none where one has a link."""
-        ids = self._by_address.get(address, ())
-        if any(id in self._links for id in ids):
-            return 0
-        now = self._now()
-        members = [self.members[id] for id in ids if id != self.id and id in self.members]
-        return sum(m.state.status not in (LEFT, REMOVED) and m.dial_from <= now for m in members)
+    def is_dialled(self, id: str) -> bool:
+        """Whether it is time that a member without a link is dialled."""
+        member = self.members.get(id)
+        if member is None or id == self.id or member.state.status in (LEFT, REMOVED):
+            return False
+        return member.dial_from <= self._now()
 
     def _review_dialling(self, id: str) -> None:
         if id in self.members:
