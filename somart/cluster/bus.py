@@ -24,7 +24,7 @@ from .handshake import Hello
 from .identity import ITSELF, unwelcome
 from .links import Links
 from .messages import Message, Status, Traffic
-from .options import BUS_OFFSET, join_address, split_address
+from .options import bus_above
 from .outputs import Dial, Drop, Note, Output, Send, Undial
 from .protection import Protection, is_loopback
 from .quiet import Complaints
@@ -402,7 +402,7 @@ class Bus:
                 try:
                     channel = await self._dial(target)
                 except LinkError as error:
-                    if error.speaks_http and (above := _bus_above(address)) is not None:
+                    if error.speaks_http and (above := bus_above(address)) is not None:
                         target = above if target == address else address
                     if str(error) in (ITSELF, f"refused: {ITSELF}"):
                         await trio.sleep_forever()  # until `Undial`: it will not be another one
@@ -449,9 +449,3 @@ def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _bus_above(address: str) -> str | None:
-    """The bus of the node that serves HTTP at that address."""
-    found = split_address(address)
-    return None if found is None else join_address(found[0], found[1] + BUS_OFFSET)

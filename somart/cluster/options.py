@@ -114,6 +114,12 @@ def split_address(address: str) -> tuple[str, int] | None:
     return host, int(word)
 
 
+def bus_above(address: str) -> str | None:
+    """The bus of the node that serves HTTP at that address."""
+    found = split_address(address)
+    return None if found is None else join_address(found[0], found[1] + BUS_OFFSET)
+
+
 def join_address(host: str, port: int) -> str:
     """The text of an address that `split_address` reads."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
