@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from .machine import Machine
+from .machine import LEAVING_MS, Machine
 from .network import Network, Pair
 
 SECOND = 1_000
@@ -282,3 +282,4 @@ def heal(site: Site) -> None:
         _room(machine)
         _no_drift(machine)
         machine.start()
+        machine.world.after(LEAVING_MS, machine.start)  # one that was about to stop

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Protocol
 
@@ -92,6 +94,7 @@ class Machine:
         self.life = 0
         self.wipes = 0
         self.process: Process | None = None
+        self.complain: Callable[[str, str], None] = lambda text, node: None
         self.born: list[Callable[[Machine], None]] = []
         """Called when a life has begun, before its first input."""
         self.died: list[Callable[[], None]] = []
@@ -152,9 +155,19 @@ class Machine:
             self._act(life, action)
 
     def _act(self, life: int, action: Callable[[Process], None]) -> None:
-        if self.process is not None and self.life == life:
+        if self.process is None or self.life != life:
+            return
+        try:
             action(self.process)
             self.drain()
+        except Exception as error:
+            self.broken(error)
+
+    def broken(self, error: Exception) -> None:
+        """The node's own code has failed, which it never must: the run is over."""
+        frames = traceback.extract_tb(error.__traceback__)
+        place = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-4:]))
+        self.complain(f"{type(error).__name__}: {error} at {place}", self.name)
 
     def drain(self) -> None:
         """Carries out what the process asks for."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 from trio._core import _run as _scheduler
+from trio.testing import wait_all_tasks_blocked
 
 from ..std.randomness import generator as handlers
 from .world import World
@@ -56,10 +57,7 @@ def repeatable(seed: int) -> Iterator[None]:
 
 async def settle() -> None:
     """Lets all other tasks run until each of them waits for something."""
-    while True:
-        await trio.lowlevel.checkpoint()
-        if trio.lowlevel.current_statistics().tasks_runnable == 0:
-            return
+    await wait_all_tasks_blocked()
 
 
 def next_deadline() -> float:

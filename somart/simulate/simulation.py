@@ -173,6 +173,8 @@ class Simulation:
         try:
             with scope:
                 await task()
+        except Exception as error:
+            machine.broken(error)
         finally:
             self._running -= 1
             if scope.cancel in machine.died:
@@ -245,6 +247,7 @@ class Simulation:
         self.workload.begin(self)
         starts = self.world.stream("starts")
         for number, machine in enumerate(self.machines):
+            machine.complain = self.fail
             delay = 0 if number == 0 else starts.randrange(START_SPREAD_MS)
             self.world.after(delay, machine.start)
         for fault in self.faults:
