@@ -17,7 +17,7 @@ from .calls import Calls, Expected
 from .cell import Cell, Handler
 from .engines.base import DURABLE, Conflict, Engine
 from .engines.standalone import StandaloneEngine
-from .errors import SomaError, as_soma_error, no_handler, wrong_arity
+from .errors import CONFLICT, SomaError, as_soma_error, no_handler, wrong_arity
 from .events import EventHub
 from .machine import Machine
 from .memory.properties import SlotRules, rules_of
@@ -180,23 +180,31 @@ class App:
         self, owner: Cell, is_async: bool, body: Body, args: Sequence[Value] = ()
     ) -> Value:
         """Runs a handler, a tick or any method of a cell as one transaction under trio."""
+        for _ in range(limits.COMMIT_RUNS):
+            ended = await self._run_once(owner, is_async, body, args)
+            try:
+                if ended[2] != DURABLE:
+                    await self.engine.wait_durable(ended[2])
+                return self.end(ended)
+            except Conflict:  # another node was first: what it wrote is here now
+                continue
+            finally:
+                del ended  # an error in it would keep this frame, and the frame the error
+        raise SomaError("too many conflicts with other nodes: try again", CONFLICT)
+
+    async def _run_once(
+        self, owner: Cell, is_async: bool, body: Body, args: Sequence[Value]
+    ) -> Ended:
         caller = self.calls.caller()
         if caller is not None:
-            ended = await self._run_nested(is_async, body, args, caller)
-        elif is_async:
+            return await self._run_nested(is_async, body, args, caller)
+        if is_async:
             async with self._turns.of(owner):
-                ended = await self._run_async(body, args)
-        elif self._turns.free(owner):
-            ended = self._attempt(body, args)
-        else:
-            async with self._turns.of(owner), self._turns.together():
-                ended = self._attempt(body, args)
-        if ended[2] != DURABLE:
-            await self.engine.wait_durable(ended[2])
-        try:
-            return self.end(ended)
-        finally:
-            del ended  # an error in it would keep this frame, and the frame the error
+                return await self._run_async(body, args)
+        if self._turns.free(owner):
+            return self._attempt(body, args)
+        async with self._turns.of(owner), self._turns.together():
+            return self._attempt(body, args)
 
     def begin(self, cell: str, handler: str, args: Sequence[Value] = ()) -> Ended | None:
         """Runs a handler at once, up to its commit, if that takes no waiting; else None: `invoke`.
@@ -242,7 +250,7 @@ class App:
                 except Conflict:
                     continue
         async with self._turns.alone():
-            return await self._attempt_async(body, args, tracking=False)
+            return await self._attempt_async(body, args, tracking=self.engine.tracks)
 
     async def _attempt_async(
         self,
@@ -261,7 +269,7 @@ class App:
         except Exception as error:
             if not transaction.valid():
                 raise Conflict from error  # it may have failed only for what it read
-            return transaction, None, transaction.wait_for, as_soma_error(error)
+            return transaction, None, self.engine.confirm(transaction), as_soma_error(error)
         finally:
             CURRENT.reset(token)
             self.calls.ended(transaction)

@@ -21,7 +21,12 @@ class Conflict(Exception):
 
 
 class Engine(Protocol):
-    """Standalone now; a cluster implements the same. Not thread safe: one thread calls it."""
+    """Standalone, or of a node of a cluster. Not thread safe: one thread calls it.
+
+    `tracks`: what a transaction read is asked for even when no other runs on this node.
+    """
+
+    tracks: bool
 
     def clock(self) -> int:
         """Milliseconds since the epoch, for ttl and retain."""
@@ -58,6 +63,10 @@ class Engine(Protocol):
     def commit(self, transaction: Transaction) -> int:
         """Validates and applies; gives a ticket. Raises Conflict, or SomaError for bad values."""
 
+    def confirm(self, transaction: Transaction) -> int:
+        """The ticket of a transaction that failed: its error may be seen once all is true that it
+        has read."""
+
     def flush(self) -> None:
         """Makes all commits durable, without an event loop."""
 
@@ -65,7 +74,8 @@ class Engine(Protocol):
         """Raises SomaError when the commit with this ticket could not be stored."""
 
     async def wait_durable(self, ticket: int) -> None:
-        """Returns when the ticket is durable. Raises SomaError when it could not be stored.
+        """Returns when the ticket is durable. Raises SomaError when it could not be stored, and
+        Conflict when other nodes were first.
 
         Answers of handlers that do not wait are given in the order of their tickets: one that
         takes long holds those behind it back.

@@ -65,6 +65,7 @@ class StandaloneEngine:
         database_factory: DatabaseFactory | None = None,
     ) -> None:
         self.clock = clock
+        self.tracks = False
         self._database_factory = database_factory
         self.data_dir = None if data_dir is None else Path(data_dir)
         self._key_file = None if key_file is None else Path(key_file)
@@ -226,6 +227,10 @@ class StandaloneEngine:
                 table.dead = []
         if changes and self._database is not None:
             self._enqueue(changes, [])
+
+    def confirm(self, transaction: Transaction) -> int:
+        """What a failed transaction has read is true once it is durable."""
+        return transaction.wait_for
 
     # --- durability ------------------------------------------------------------------------------
 
