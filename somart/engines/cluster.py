@@ -162,13 +162,15 @@ class ClusterEngine(StandaloneEngine):
 
     def system_table(self, name: str) -> SystemTable:
         """A durable table of the cluster's own; any module may have one under a name of its own."""
-        table = self.table(_system(name), _DURABLE_RULES)
-        if self._database is not None:
-            self._database.prepare([table])
+        if _system(name) not in self._tables:
+            table = self.table(_system(name), _DURABLE_RULES)
+            if self._database is not None:
+                self._database.prepare([table])
         return SystemTable(name, self)
 
     def stored_rows(self, name: str) -> Iterator[tuple[str, str | bytes]]:
         """All stored rows of a system table; none before `open`."""
+        self.system_table(name)
         if self._database is not None:
             for key, entry in self._database.load(self._tables[_system(name)]):
                 yield key, entry.value
@@ -294,9 +296,12 @@ class ClusterEngine(StandaloneEngine):
         plan = self._plan(transaction)
         changes = self._changes(transaction)
         writes = [self._wire(change, changes) for change in plan]
+        expected = self.next_ticket
         rows = self.on_batch(writes) if self.on_batch is not None else {}
         undo = self._apply(transaction)
-        ticket = max(self._finish(changes, plan, rows, undo), transaction.wait_for)
+        ticket = self._finish(changes, plan, rows, undo)
+        assert ticket in (expected, DURABLE), "on_batch must not make a commit of its own"
+        ticket = max(ticket, transaction.wait_for)
         return ticket if ticket > self._settled or self._failed else DURABLE
 
     def _plan(self, transaction: Transaction) -> list[Change]:
@@ -406,6 +411,7 @@ class ClusterEngine(StandaloneEngine):
         if not durable:
             return DURABLE
         for (name, key), value in rows.items():
+            self.system_table(name)
             stored[_system(name), key] = _system_row(key, value)
         if not stored:
             return DURABLE
@@ -418,6 +424,12 @@ class ClusterEngine(StandaloneEngine):
         """Forgets expired entries, and some time later their versions."""
         super().sweep()
         self.replica.expire()
+
+    @property
+    def next_ticket(self) -> int:
+        """The ticket of the commit that `on_batch` is called in; DURABLE without a data directory.
+        With one, `on_batch` must give at least one row, so that there is a commit."""
+        return DURABLE if self._database is None else self._last_ticket + 1
 
     # --- durability ------------------------------------------------------------------------------
 
