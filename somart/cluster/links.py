@@ -127,6 +127,11 @@ class Links:
         self._served = next((c for c in app.top_level if type(c) is served), None)
         app.events.attach(self)
 
+    @property
+    def open(self) -> int:
+        """How many links there are."""
+        return len(self._channels)
+
     # --- what goes out ---------------------------------------------------------------------------
 
     def offer(self, event: Event) -> bool:
@@ -186,7 +191,7 @@ class Links:
         try:
             await link.run()
         finally:
-            del self._channels[channel]
+            self._channels.pop(channel, None)
         if channel.reason is not None:
             self._log(f"[bus] link with {_shown(channel)} closed: {printable(channel.reason)}")
 
@@ -241,6 +246,8 @@ class Links:
     def _keep(self, address: str, channel: Channel | None) -> None:
         if address:
             self._dialled[address] = channel
+        if channel is not None:
+            self._channels[channel] = None  # what is emitted from now on goes there
         self._wanted.append((address, channel))
         self._more.set()
 
@@ -262,10 +269,11 @@ class Links:
             self.running = False
             self._dialled.clear()
             self._wanted.clear()
+            self._channels.clear()
 
     async def _mend(self, address: str, channel: Channel | None) -> None:
         backoff = Backoff(self._config, self._rng)
-        said = channel is not None
+        said = False
         while True:
             if channel is not None:
                 backoff.reset()
