@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..engines.base import DURABLE
+from ..engines.base import DURABLE, Conflict
 from ..errors import SomaError, type_error
 from .message import Request, Response, encode, encode_stream_head
 from .parsing import RequestParser
@@ -166,6 +166,10 @@ class Connection:
         if self._running is None:
             return  # the connection has been given up
         (request, ended, started), self._running = self._running, None
+        if isinstance(failure, Conflict):  # to be run again, which the task can wait for
+            self._parser.requests.append(request)
+            self._pipe.release(LEAVE)
+            return
         try:
             response = self._server.site.answer(request, ended, failure)
             step = self._finish((request, response, started))

@@ -11,6 +11,7 @@ import trio.testing
 from serve_cells import Client, Harness, run, serving
 
 from somart import SomaError, StandaloneEngine
+from somart.engines.base import Conflict
 from somart.engines.database import Changes, Database, storage_error
 from somart.serve import http, polling
 from somart.serve.limits import ServeLimits
@@ -96,6 +97,27 @@ def test_each_request_of_a_lost_group_hears_of_it(
             }
             for client in clients:  # and goes on
                 assert await client.json("GET", "/all_stock") == {"kept": 1}
+
+    run(test)
+
+
+def test_a_commit_that_lost_to_another_runs_again(tmp_path: Path) -> None:
+    class Late(StandaloneEngine):
+        waits = 0
+
+        async def wait_durable(self, ticket: int) -> None:
+            self.waits += 1
+            await super().wait_durable(ticket)
+            if self.waits == 1:
+                raise Conflict
+
+    async def test() -> None:
+        engine = Late(tmp_path)
+        async with serving(engine=engine) as server:
+            client = server.client()
+            assert (await client.ask("GET", "/put/a/1"))[2] == b'{"ok": true}'
+            assert engine.waits == 2
+            assert (await client.ask("GET", "/add/1/2"))[2] == THREE
 
     run(test)
 
