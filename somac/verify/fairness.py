@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from .kripke import Kripke, States, components
 
@@ -19,9 +20,11 @@ Edge = tuple[int, int]
 
 @dataclass(frozen=True)
 class Fair:
-    """One constraint: the edges of which some must be taken if they are offered for ever."""
+    """One constraint: the edges of which some must be taken if they are offered for ever. `offers`
+    are states that offer them although the edges begin elsewhere."""
 
     edges: frozenset[Edge]
+    offers: frozenset[int] = frozenset()
 
     @cached_property
     def targets(self) -> dict[int, list[int]]:
@@ -62,8 +65,8 @@ def _spoiled(component: set[int], fair: Iterable[Fair]) -> set[int]:
     spoiled: set[int] = set()
     for constraint in fair:
         targets = constraint.targets
-        offered = component & targets.keys()
-        if offered and not any(b in component for a in offered for b in targets[a]):
+        offered = component & (targets.keys() | constraint.offers)
+        if offered and not any(b in component for a in offered for b in targets.get(a, ())):
             spoiled |= offered
     return spoiled
 
@@ -78,12 +81,20 @@ def fair_cycle(graph: Kripke, component: Sequence[int], fair: Sequence[Fair]) ->
         inside[state] = 1
     first = component[0]
     cycle = [first]
+    taken: set[Edge] = set()
     for constraint in fair:
-        edges = [(a, b) for a, b in sorted(constraint.edges) if inside[a] and inside[b]]
-        if edges:
-            source, target = edges[0]
-            cycle += _walk(graph, cycle[-1], source, inside)
-            cycle.append(target)
+        edges: dict[int, int] = {}
+        for source in component:
+            for target in constraint.targets.get(source, ()):
+                if inside[target]:
+                    edges[source] = min(target, edges.get(source, target))
+        if edges and not taken & constraint.edges:
+            path = graph.shortest_path(cycle[-1], edges.__contains__, inside)
+            if path is None:
+                raise ValueError("the states are not strongly connected")
+            path.append(edges[path[-1]])
+            taken.update(pairwise(path))
+            cycle += path[1:]
     if len(cycle) > 1 and cycle[-1] == first:
         return cycle[:-1]
     back = _round_trip(graph, cycle[-1], first, inside)

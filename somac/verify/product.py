@@ -37,8 +37,9 @@ class Product(Generic[S]):
     """The graph of an unfolded system, with labels, resting states and fairness.
 
     `fair` names the constraint that a step belongs to (None: to none). Each constraint is strongly
-    fair: what is offered again and again is taken again and again. `kept` tells which steps there
-    are at all; the states stay the same.
+    fair: what is offered again and again is taken again and again; `offers` names the constraints
+    that a state offers although no step of them leaves it. `kept` tells which steps there are at
+    all; the states stay the same.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Product(Generic[S]):
         labels: Mapping[str, States],
         fair: Callable[[Action], Iterable[Hashable]] = lambda action: (),
         rests: Callable[[S], object] | None = None,
+        offers: Callable[[S], Iterable[Hashable]] | None = None,
         kept: Callable[[Action], bool] = lambda action: True,
     ) -> None:
         self.unfolded = unfolded
@@ -56,7 +58,11 @@ class Product(Generic[S]):
             [[to for _, to in leaving] for leaving in steps],
             rests=() if rests is None else (n for n, s in enumerate(unfolded.states) if rests(s)),
         )
-        self.checker = LabelledChecker(self.graph, _constraints(steps, fair), labels)
+        offered: dict[Hashable, set[int]] = {}
+        for number, state in enumerate(unfolded.states if offers else ()):
+            for name in offers(state) if offers else ():
+                offered.setdefault(name, set()).add(number)
+        self.checker = LabelledChecker(self.graph, _constraints(steps, fair, offered), labels)
 
     def holds(self, formula: Formula) -> bool:
         """Whether a formula holds in every initial state."""
@@ -75,7 +81,9 @@ class Product(Generic[S]):
 
 
 def _constraints(
-    steps: list[list[tuple[Action, int]]], fair: Callable[[Action], Iterable[Hashable]]
+    steps: list[list[tuple[Action, int]]],
+    fair: Callable[[Action], Iterable[Hashable]],
+    offered: Mapping[Hashable, set[int]],
 ) -> list[Fair]:
     edges: dict[Hashable, set[tuple[int, int]]] = {}
     named: dict[Hashable, tuple[Hashable, ...]] = {}  # actions are few, steps are many
@@ -86,4 +94,6 @@ def _constraints(
                 names = named[action] = tuple(fair(action))
             for name in names:
                 edges.setdefault(name, set()).add((source, target))
-    return [Fair(frozenset(found)) for found in edges.values()]
+    return [
+        Fair(frozenset(found), frozenset(offered.get(name, ()))) for name, found in edges.items()
+    ]

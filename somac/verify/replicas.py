@@ -298,6 +298,8 @@ class MergingSystem(System):
             action, kept, before, after, wrong = fate
             if kept == mine and known >> place & 1:
                 continue  # it arrived again, and changed nothing
+            if self.causal and self.table[number].seen & ~(known | 1 << place):
+                wrong = (*wrong, ("early", before, after))
             begun = started
             if kept != mine:
                 watches, bad, _ = self.observer.sees(started[at], before, after)

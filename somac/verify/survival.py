@@ -13,6 +13,7 @@ from .distribution import NOT_ENFORCED, Delivers, Plan
 from .explorer import Explored, Trace, explore
 from .lifecycle import Lifecycle
 from .membership import NODES, examined
+from .progress import CONVERGE, prospects
 from .properties import Demand, Demands
 from .refinement import Driver
 from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Setting, Watch
@@ -71,6 +72,7 @@ class _Judge:
         self.diagrams: dict[Finding, tuple[str, ...]] = {}
         self.walked: dict[Finding, tuple[Trace[Any], LoggingSystem | MergingSystem]] = {}
         self.stories: list[Story] = []
+        self.demands = demands
         self.left = STATES_MAX
 
     def survival(self) -> Survival:
@@ -82,13 +84,13 @@ class _Judge:
         found = [self.walk(run) for run in RUNS if run.replicas <= self.plan.replicas]
         title += f": {sum(e.states for e in found):,} states of the protocol model"
         checks = list(self.checks())
+        stopped = [explored for explored in found if not explored.complete]
+        if stopped:  # what was found goes wrong all the same; nothing else is proved
+            checks = [pair for pair in checks if pair[1]]
+            checks.append((warned(stopped[0].limit_message), ()))
+        checks += self.whole_paths()
         if any(check.message.startswith("acknowledged") for check, _ in checks):
             checks.append((warned(self.remedy()), ()))
-        for explored in found:
-            if not explored.complete:
-                checks = [pair for pair in checks if pair[1]]
-                checks.append((warned(explored.limit_message), ()))
-                break
         return Survival(self.life.name, title, tuple(checks), tuple(self.stories))
 
     def walk(self, setting: Setting) -> Explored[Any]:
@@ -128,6 +130,8 @@ class _Judge:
             yield self.told(("diverged",), warned("replicas that know the same differ"))
         else:
             yield self.claim("replicas that know the same show the same")
+        if self.plan.consistency == "causal":
+            yield self.order()
         yield self.clients()
         for number, (_, text) in enumerate(self.watched):
             seen = ("client", "watch", number)
@@ -138,6 +142,28 @@ class _Judge:
                 yield warned(text), self.diagrams[seen]
             else:
                 yield self.claim(f"{text} holds on every replica and for every client")
+
+    def whole_paths(self) -> Iterator[tuple[Check, tuple[str, ...]]]:
+        """Properties of whole paths, on replicas that go on for ever."""
+        level = self.plan.consistency
+        for prospect in prospects(self.life, self.demands, level):
+            text = prospect.property
+            about = "as one replica shows it" if text != CONVERGE else "for the merge rule"
+            if prospect.reason:
+                yield warned(f"{text} is not examined on replicas: {prospect.reason}"), ()
+            elif prospect.diagram:
+                yield warned(f"{text}: that does not hold {about}"), prospect.diagram
+            elif text == CONVERGE:
+                yield self.claim(text)
+            else:
+                yield self.claim(f"{text} holds on every replica, if the network is fair")
+
+    def order(self) -> tuple[Check, tuple[str, ...]]:
+        """Whether what a transition rests on is there before it."""
+        for finding, diagram in self.diagrams.items():
+            if finding[0] == "early":
+                return warned("a replica can hear of a transition before what it rests on"), diagram
+        return self.claim("no replica hears of a transition before those that it rests on")
 
     def clients(self) -> tuple[Check, tuple[str, ...]]:
         """Whether what clients see goes with the lifecycle, wherever they read."""
