@@ -36,6 +36,8 @@ class ClusterConfig:
     """How long a read waits for owners (paper 4.4)."""
     sync_interval_ms: int = 10_000
     """Between two rounds of anti-entropy, each with one peer."""
+    tombstone_ms: int = 60_000
+    """Deletions younger than that are never forgotten, whoever knows of them."""
     resend_ms: int = 1_000
     """Batches not acknowledged for so long are sent again."""
     window: int = 128

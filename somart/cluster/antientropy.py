@@ -1,0 +1,361 @@
+"""Anti-entropy: two nodes find out where they differ, and exchange just that (decision 012, 7).
+
+One side asks, step by step, and keeps what it needs for that in a `Comparison`; the other side
+answers each message from what it holds, and remembers nothing. So any message may be lost or come
+twice: a step is repeated, and merging is idempotent. Roots are compared first, then groups of
+segments, segments, keys with versions; then entries go both ways, in pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .context import Context, Timer
+from .digests import Digests, differing, lacks, size_of
+from .messages import (
+    Message,
+    SyncDiffers,
+    SyncDone,
+    SyncEntries,
+    SyncRequest,
+    SyncSummary,
+    VectorWire,
+    VersionWire,
+    Write,
+)
+
+TABLES, GROUPS, SEGMENTS, KEYS = range(4)
+"""Levels of `SyncRequest`."""
+
+TRIES = 4
+"""How often a step is sent before the comparison is given up."""
+
+KEYS_MOST = 2_048
+"""Keys in one message."""
+
+Confirmed = dict[int, int]
+"""Segments, with the digest under which the other side is known to have all that is here."""
+
+
+def page(context: Context, table: str, keys: list[str]) -> tuple[list[Write], int]:
+    """As many writes of these keys as a message carries, and how many keys that settles."""
+    writes: list[Write] = []
+    size = 0
+    for count, key in enumerate(keys):
+        for write in context.replica.writes_of(table, [key]):
+            size += size_of(write)
+            if writes and size > context.config.page_bytes:
+                return writes, count
+            writes.append(write)
+    return writes, len(keys)
+
+
+class Comparison:
+    """The asking side of one comparison with a peer.
+
+    `push` and `pull` say which ways entries go. `accept` merges entries that came with the vector
+    of the peer, or says that they must not be applied (causal). `on_segments` hears of segments
+    that are through, `on_end` whether all is.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        peer: str,
+        number: Callable[[], int],
+        *,
+        push: bool = True,
+        pull: bool = True,
+    ) -> None:
+        self._context = context
+        self._digests = Digests(context)
+        self._number = number
+        self.peer = peer
+        self.push = push
+        self.pull = pull
+        self.needs_serving = False
+        """Only what a peer has that has all of its own counts."""
+        self.begun = context.clock.monotonic()
+        self.first_seen: VectorWire | None = None
+        self.last_seen: VectorWire = {}
+        self.received = 0
+        self.sent = 0
+        self.vector: Callable[[], VectorWire] = lambda: {}
+        self.accept: Callable[[list[Write], VectorWire], bool] = self._merge
+        self.on_segments: Callable[[str, Confirmed, list[int]], None] = lambda *_: None
+        self.on_end: Callable[[bool], None] = lambda ok: None
+        self.on_close: Callable[[], None] = lambda: None
+        self.on_through: Callable[[VectorWire, VectorWire], None] = lambda first, last: None
+        """All is through: what the peer had seen at its first answer, and at its last."""
+        self._over = False
+        self._tables: list[str] = []
+        self._table = ""
+        self._segments: list[int] = []
+        self._page: Confirmed = {}
+        self._lacking: list[int] = []
+        self._to_send: list[str] = []
+        self._wanted: list[str] = []
+        self._carried = 0
+        self._request = 0
+        self._message: Message | None = None
+        self._tries = 0
+        self._timer: Timer | None = None
+
+    # --- beginning and end -----------------------------------------------------------------------
+
+    def compare(self, tables: Iterable[str]) -> None:
+        """Compares all that both own of these tables."""
+        roots = [(table, self._digests.root(self.peer, table)) for table in tables]
+        self._ask(SyncRequest(self._next(), TABLES, roots))
+
+    def compare_segments(self, table: str, segments: Iterable[int]) -> None:
+        """Compares these segments of one table, whoever owns them."""
+        self._table = table
+        self._segments = sorted(segments)
+        self._next_page()
+
+    def end(self, ok: bool) -> None:
+        """It is over; nothing more is sent or heard."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._over:
+            return
+        self._over = True
+        self._message = None
+        self._request = 0
+        self.on_close()
+        if ok and self.first_seen is not None:
+            self.on_through(self.first_seen, self.last_seen)
+        self.on_end(ok)
+
+    def _next(self) -> int:
+        self._request = self._number()
+        return self._request
+
+    def _ask(self, message: Message) -> None:
+        self._message = message
+        self._tries = 0
+        self._send()
+
+    def _send(self) -> None:
+        assert self._message is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._tries += 1
+        if self._tries > TRIES or self.peer not in self._context.linked:
+            self.end(False)
+            return
+        self._context.send(self.peer, self._message)
+        delay = self._context.config.resend_ms * 2**self._tries
+        self._timer = self._context.later(delay, self._send)
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def answer(self, message: SyncDiffers | SyncSummary | SyncDone) -> None:
+        """The peer's answer to the step that is under way; others are old, and ignored."""
+        if message.request != self._request or self._message is None:
+            return
+        if self.first_seen is None:
+            self.first_seen = message.seen
+        self.last_seen = message.seen
+        if isinstance(message, SyncDiffers):
+            self._differ(message)
+        elif isinstance(message, SyncSummary):
+            self._summary(message)
+        else:
+            self._exchanged(message)
+
+    def _differ(self, message: SyncDiffers) -> None:
+        assert isinstance(self._message, SyncRequest)
+        if self.needs_serving and not message.serving:
+            self.end(False)
+        elif self._message.level == TABLES:
+            known = self._context.replica.placements
+            self._tables = [table for table in message.tables if table in known]
+            self._next_table()
+        elif self._message.level == GROUPS:
+            digests = self._digests.within(self.peer, self._table, message.numbers)
+            self._ask(self._request_for(SEGMENTS, message.numbers, digests))
+        else:
+            self._segments = list(message.numbers)
+            self._next_page()
+
+    def _next_table(self) -> None:
+        if not self._tables:
+            self.end(True)
+            return
+        self._table = self._tables.pop()
+        digests = self._digests.groups(self.peer, self._table)
+        self._ask(self._request_for(GROUPS, [], digests))
+
+    def _request_for(self, level: int, within: list[int], digests: dict[int, int]) -> SyncRequest:
+        listed = list(digests.items())
+        return SyncRequest(self._next(), level, [], self._table, within, listed)
+
+    def _next_page(self) -> None:
+        if not self._segments:
+            self._next_table()
+            return
+        replica = self._context.replica
+        held = replica.digests(self._table)
+        digests = {s: held.get(s, 0) for s in self._segments}
+        stated = {s: digest for s, digest in digests.items() if digest}
+        self._page = digests
+        self._ask(self._request_for(KEYS, self._segments, stated))
+
+    def _summary(self, message: SyncSummary) -> None:
+        done = {*message.equal, *message.differing}
+        if not done & set(self._segments):
+            self.end(False)
+            return
+        if message.writes and not self._take(message.writes, message.seen):
+            return
+        self._segments = [s for s in self._segments if s not in done]
+        self._page = {s: self._page[s] for s in sorted(done) if s in self._page}
+        self._lacking = message.lacking
+        theirs = dict(message.keys)
+        theirs.update((write.key, write.version) for write in message.writes)
+        self._weigh(message.differing, theirs)
+        self._exchange()
+
+    def _weigh(self, segments: list[int], theirs: dict[str, VersionWire]) -> None:
+        """Finds out which entries go which way."""
+        replica = self._context.replica
+        digests = replica.digests(self._table)
+        mine: dict[str, VersionWire] = {}
+        for segment in segments:
+            if segment in self._page:
+                self._page[segment] = digests.get(segment, 0)
+                mine.update(replica.summary(self._table, segment))
+        self._to_send = []
+        if self.push:
+            self._to_send = [key for key, v in mine.items() if lacks(theirs.get(key), v)]
+        self._wanted = []
+        if self.pull:
+            self._wanted = [key for key, v in theirs.items() if lacks(mine.get(key), v)]
+
+    def _exchange(self) -> None:
+        if not self._to_send and not self._wanted:
+            self.on_segments(self._table, self._page, self._lacking)
+            if not self._over:
+                self._next_page()
+            return
+        keys = self._to_send[:KEYS_MOST]
+        writes, self._carried = page(self._context, self._table, keys)
+        wanted = self._wanted[:KEYS_MOST]
+        self.sent += len(writes)
+        self._ask(SyncEntries(self._next(), writes, self._table, wanted, self.vector()))
+
+    def _exchanged(self, message: SyncDone) -> None:
+        assert isinstance(self._message, SyncEntries)
+        if message.writes and not self._take(message.writes, message.seen):
+            return
+        self._to_send = self._to_send[self._carried :]
+        came = {write.key for write in message.writes}
+        asked = len(self._message.wanted)
+        if came:
+            self._wanted = [key for key in self._wanted if key not in came]
+        else:
+            self._wanted = self._wanted[asked:]  # forgotten there in the meantime
+        self._exchange()
+
+    def _take(self, writes: list[Write], seen: VectorWire) -> bool:
+        self.received += len(writes)
+        if self.accept(writes, seen):
+            return True
+        self.end(False)
+        return False
+
+    def _merge(self, writes: list[Write], seen: VectorWire) -> bool:
+        self._context.replica.merge(writes)
+        return True
+
+
+class Answers:
+    """The answering side, for all peers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._digests = Digests(context)
+        self.vector: Callable[[], VectorWire] = lambda: {}
+        self.serving: Callable[[], bool] = lambda: True
+        self.serves: Callable[[str, int], bool] = lambda table, segment: True
+        self.merge: Callable[[list[Write], VectorWire, Callable[[bool], None]], None] = self._merge
+
+    def request(self, peer: str, message: SyncRequest) -> None:
+        """Digests have come: says where they are others here."""
+        if message.level == KEYS:
+            self._context.send(peer, self._summary(message))
+            return
+        tables: list[str] = []
+        numbers: list[int] = []
+        known = self._context.replica.placements
+        if message.level == TABLES:
+            tables = [
+                table
+                for table, digest in message.tables
+                if table in known and self._digests.root(peer, table) != digest
+            ]
+        elif message.table in known and message.level == GROUPS:
+            mine = self._digests.groups(peer, message.table)
+            numbers = differing(mine, dict(message.digests))
+        elif message.table in known:
+            mine = self._digests.within(peer, message.table, message.within)
+            numbers = differing(mine, dict(message.digests))
+        seen = self.vector()
+        self._context.send(
+            peer, SyncDiffers(message.request, tables, numbers, self.serving(), seen)
+        )
+
+    def _summary(self, message: SyncRequest) -> SyncSummary:
+        """Keys of the first segments, as many as a message carries, at least one segment."""
+        replica, table = self._context.replica, message.table
+        stated = dict(message.digests)
+        answer = SyncSummary(message.request, table, [], [], [], [], [], self.vector())
+        if table not in replica.placements:
+            return answer
+        digests = replica.digests(table)
+        room = self._context.config.page_bytes
+        for segment in message.within:
+            if not self.serves(table, segment):
+                answer.lacking.append(segment)
+            digest = digests.get(segment, 0)
+            if digest == stated.get(segment, 0):
+                answer.equal.append(segment)
+                continue
+            keys = replica.summary(table, segment)
+            if (room <= 0 or len(answer.keys) + len(keys) > KEYS_MOST) and answer.differing:
+                break
+            answer.differing.append(segment)
+            writes: list[Write] = []
+            if segment not in stated:
+                writes = replica.writes_of(table, [key for key, _ in keys])
+            size = sum(map(size_of, writes)) if writes else 64 * len(keys)
+            if writes and size <= max(room, 0):
+                answer.writes.extend(writes)
+            else:
+                answer.keys.extend(keys)
+                size = 64 * len(keys)
+            room -= size
+        return answer
+
+    def entries(self, peer: str, message: SyncEntries) -> None:
+        """Entries have come, and are asked for: answered when what came is durable."""
+
+        def durable(ok: bool) -> None:
+            if ok:
+                writes, _ = page(self._context, message.table, message.wanted)
+                self._context.send(peer, SyncDone(message.request, writes, self.vector()))
+                self._context.wake()
+
+        if message.writes:
+            self.merge(message.writes, message.seen, durable)
+        else:
+            durable(True)
+
+    def _merge(
+        self, writes: list[Write], seen: VectorWire, durable: Callable[[bool], None]
+    ) -> None:
+        self._context.replica.merge(writes)
+        durable(True)

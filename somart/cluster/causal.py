@@ -1,0 +1,160 @@
+"""Causal memory: what a batch depends on, whom a vector keeps waiting, and catching up.
+
+A node's state may contain no effect without its causes. Batches see to it by waiting for what they
+depend on (`merge.deliverable`); entries that come otherwise, by anti-entropy or hand-over, are taken
+when all that their sender had seen is here. While a node fetches what batches cannot bring any more
+its state runs ahead of its vector; it does not serve reads until the vector has caught up.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from ..errors import SomaError
+from ..merge import Vector, joined
+from .context import Context, Timer
+from .inbox import Inbox
+from .messages import VectorWire
+from .origins import Seen, covers, least
+from .rows import Rows
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(VectorWire).decode
+WAITING_MOST = 4_096
+"""Requests that wait for the vector at once; more are refused."""
+
+
+class _Wait:
+    __slots__ = ("done", "timer", "vector")
+
+    def __init__(self, vector: Vector, done: Callable[[bool], None]) -> None:
+        self.vector = vector
+        self.done = done
+        self.timer: Timer | None = None
+
+
+class Causality:
+    """The vector of this node, as others and clients see it. Under eventual all vectors are empty."""
+
+    def __init__(self, context: Context, store: Rows, seen: Seen, inbox: Inbox) -> None:
+        self._context = context
+        self._store = store
+        self._seen = seen
+        self._inbox = inbox
+        self._waits: list[_Wait] = []
+        self._stated: dict[str, int] = {}
+        self.target: dict[str, int] = {}
+        """What the state may show though the vector does not have it yet."""
+        self._low: dict[str, int] | None = None
+        self._gone: dict[str, int] = {}
+        self.on_advance: Callable[[], None] = lambda: None
+
+    # --- this node's vector ----------------------------------------------------------------------
+
+    def vector(self) -> VectorWire:
+        """All that this node's state may show."""
+        if not self._context.causal:
+            return {}
+        vector = self._seen.vector()
+        return joined(vector, self.target) if self.target else vector
+
+    def caught_up(self) -> bool:
+        """Whether the state shows nothing that the vector does not have."""
+        if self.target and self._seen.covers(self.target):
+            self.target = {}
+        return not self.target
+
+    def depends(self) -> VectorWire:
+        """What the next batch depends on, without what the one before it did: batches of one
+        origin are delivered in their order."""
+        if not self._context.causal:
+            return {}
+        vector = self.vector()
+        vector.pop(self._store.origin, None)
+        news = {o: number for o, number in vector.items() if self._stated.get(o) != number}
+        self._stated = vector
+        return news
+
+    def restate(self) -> None:
+        """Batches have been lost: the next one says again all that it depends on."""
+        self._stated = {}
+
+    def token(self) -> str:
+        """What a client carries from node to node, to read what it has written. Empty under
+        eventual."""
+        if not self._context.causal:
+            return ""
+        return urlsafe_b64encode(_encode(self.vector())).decode().rstrip("=")
+
+    @staticmethod
+    def read_token(token: str) -> VectorWire:
+        """The vector in a token. Raises SomaError for any other text."""
+        try:
+            return _decode(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise SomaError("cluster: not a token of this cluster", "ClusterError") from error
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    def wait(self, vector: Vector, done: Callable[[bool], None], most_ms: int = 0) -> None:
+        """Calls back when all of a vector is here and may be shown: at once, or later. False when
+        that takes longer than `most_ms` (0: the timeout of reads)."""
+        if not vector or (self.caught_up() and self._seen.covers(vector)):
+            done(True)
+            return
+        if len(self._waits) >= WAITING_MOST:
+            done(False)
+            return
+        waiting = _Wait(vector, done)
+        self._waits.append(waiting)
+        delay = most_ms or self._context.config.read_timeout_ms
+        waiting.timer = self._context.later(delay, lambda: self._give_up(waiting))
+
+    def _give_up(self, waiting: _Wait) -> None:
+        self._waits.remove(waiting)
+        waiting.done(False)
+
+    def advanced(self) -> None:
+        """The vector has grown."""
+        if not self._context.causal:
+            return
+        if self._waits and self.caught_up():
+            ready = [wait for wait in self._waits if self._seen.covers(wait.vector)]
+            if ready:
+                self._waits = [wait for wait in self._waits if wait not in ready]
+            for wait in ready:
+                if wait.timer is not None:
+                    wait.timer.cancel()
+                wait.done(True)
+        self.on_advance()
+
+    # --- catching up -----------------------------------------------------------------------------
+
+    def fetched(self, first: VectorWire, last: VectorWire) -> None:
+        """A comparison has brought all that a peer had when it had seen `first`, and some of what
+        it had until it had seen `last`."""
+        self._low = dict(first) if self._low is None else least(self._low, first)
+        for origin, number in first.items():
+            if self._inbox.gone(origin):
+                self._gone[origin] = max(number, self._gone.get(origin, 0))
+        self.target = joined(self.target, last)
+
+    def claim(self) -> int:
+        """All that was missing has been fetched: what every source had seen counts as seen here,
+        and of origins that are gone for good what any had. Gives the ticket, 0 if nothing changed.
+        """
+        vector = joined(self._low or {}, self._gone)
+        self._low, self._gone = None, {}
+        rows = self._seen.raised(vector)
+        ticket = self._store.record(rows) if rows else 0
+        self._inbox.raised()
+        self._inbox.deliver_all()
+        self.advanced()
+        return ticket
+
+    def covered_by(self, vector: Mapping[str, int]) -> bool:
+        """Whether a peer that has seen that much has all that this node has."""
+        return covers(vector, self._seen.vector())

@@ -1,0 +1,119 @@
+"""When deletions may be forgotten: when nobody can come with an older write of the key any more.
+
+Every member says now and then up to which stamp all that it has committed is durable on all owners
+(`Settled`). Before the least of these stamps no batch is under way. Then this node has to show
+what it holds to every other member, once: who had an older entry has the deletion afterwards.
+While a member is away nothing is forgotten; one that was removed for good comes back without data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..merge import BEGINNING, Stamp
+from .context import Context
+from .handover import Fetching, Handover
+from .journal import Journal
+from .messages import Batch, Settled, Write
+
+
+class Collecting:
+    """Forgets deletions that all members know of."""
+
+    def __init__(
+        self, context: Context, journal: Journal, fetching: Fetching, handover: Handover
+    ) -> None:
+        self._context = context
+        self._journal = journal
+        self._fetching = fetching
+        self._handover = handover
+        self._settled: dict[str, Stamp] = {}
+        self._candidate: Stamp | None = None
+        self._begun = 0
+        self._confirmed: dict[str, bool] = {}
+        self.collected = 0
+        self.on_floor: Callable[[Stamp], None] = lambda stamp: None
+
+    # --- what this node has settled --------------------------------------------------------------
+
+    def settled(self) -> Stamp:
+        """All own writes before this stamp are durable on all owners."""
+        context = self._context
+        if self._handover.foreign or not self._fetching.complete:
+            return BEGINNING
+        for number in self._journal.batches:
+            return earliest(self._journal.batches[number])
+        return context.replica.tick()
+
+    def announce(self) -> None:
+        """Tells all peers; to be repeated."""
+        stamp = self.settled()
+        self._settled[self._context.me] = stamp
+        for peer in self._context.others():
+            self._context.send(peer, Settled(tuple(stamp)))
+
+    def heard(self, peer: str, message: Settled) -> None:
+        """A peer has settled that much."""
+        self._settled[peer] = Stamp(*message.stamp)
+
+    def departed(self, peer: str) -> None:
+        """A peer is away: what it says when it returns counts, not what it has said."""
+        self._settled.pop(peer, None)
+        self.restart()
+
+    def restart(self) -> None:
+        """What has been confirmed so far is not enough."""
+        self._candidate = None
+        self._confirmed = {}
+
+    def took(self, writes: list[Write]) -> None:
+        """These came by other ways than batches: if they are older than what is to be forgotten,
+        everyone must be asked again."""
+        candidate = self._candidate
+        if candidate is not None and any(w.version.stamp < candidate for w in writes):
+            self.restart()
+
+    # --- forgetting ------------------------------------------------------------------------------
+
+    def confirmed(self, peer: str, begun: int) -> None:
+        """A peer has shown that it has all that this node held when the comparison began."""
+        if self._candidate is not None and begun >= self._begun:
+            self._confirmed[peer] = True
+
+    def step(self) -> None:
+        """Chooses the stamp to forget up to, and forgets when all have confirmed."""
+        context = self._context
+        others = context.others()
+        away = [m for m in context.ring.ids if m not in context.present]
+        if away or any(member not in self._settled for member in others):
+            self.restart()
+            return
+        if self._candidate is None:
+            self._choose(others)
+        elif all(member in self._confirmed for member in others):
+            context.floor = max(context.floor, self._candidate)
+            self.collected += context.replica.collect(self._candidate)
+            self.on_floor(self._candidate)
+            self.restart()
+
+    def _choose(self, others: list[str]) -> None:
+        context = self._context
+        old = Stamp(context.clock.wall() - context.config.tombstone_ms, 0, "")
+        stamp = min([old, self.settled(), *(self._settled[member] for member in others)])
+        if stamp > context.floor:
+            self._candidate = stamp
+            self._begun = context.clock.monotonic()
+            self._confirmed = {}
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """The members that have yet to confirm."""
+        if self._candidate is None:
+            return []
+        return [m for m in self._context.others() if m not in self._confirmed]
+
+
+def earliest(batch: Batch) -> Stamp:
+    """The earliest stamp among the writes of a batch."""
+    stamps = [Stamp(*write.version.stamp) for write in batch.writes]
+    return min(stamps, default=BEGINNING)

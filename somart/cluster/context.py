@@ -1,0 +1,165 @@
+"""What the parts of the replication core share: who we are, the ring, links, timers, outputs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+from ..merge import BEGINNING, Stamp
+from .clocks import Clock
+from .config import ClusterConfig
+from .hashing import segment_of
+from .messages import Message, Write
+from .outputs import Note, Output, Send
+from .replica import Replica
+from .ring import Ring
+
+
+class Timer:
+    """Something to be done later; `cancel` forgets it."""
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None] | None) -> None:
+        self.action = action
+
+    def cancel(self) -> None:
+        self.action = None
+
+
+class Context:
+    """The node as its parts see it. `ring` has all members that were not removed, `ready_ring`
+    those of them that have the data of their segments."""
+
+    def __init__(
+        self,
+        me: str,
+        config: ClusterConfig,
+        clock: Clock,
+        rng: random.Random,
+        replica: Replica,
+        causal: bool,
+    ) -> None:
+        self.me = me
+        self.config = config
+        self.clock = clock
+        self.rng = rng
+        self.replica = replica
+        self.causal = causal
+        self.ring = Ring.of((me,), config.virtual_nodes)
+        self.ready_ring = self.ring
+        self.present: frozenset[str] = frozenset((me,))
+        """Members that are neither dead nor gone."""
+        self.linked: dict[str, bool] = {}
+        self.floor: Stamp = BEGINNING
+        """Deletions before it are known to all members, and are being forgotten."""
+        self.outputs: list[Output] = []
+        self.wake: Callable[[], None] = lambda: None
+        """Called when there may be outputs though the shell has not just put something in."""
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._sequence = 0
+        self._shared_cache: dict[tuple[tuple[str, ...], str, int], frozenset[int]] = {}
+
+    # --- outputs ---------------------------------------------------------------------------------
+
+    def send(self, to: str, message: Message) -> None:
+        """To a peer, if there is a link with it."""
+        if to in self.linked:
+            self.outputs.append(Send(to, message))
+
+    def note(self, text: str) -> None:
+        self.outputs.append(Note(text))
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def later(self, delay_ms: int, action: Callable[[], None]) -> Timer:
+        """Has something done by the first tick after the delay."""
+        timer = Timer(action)
+        self._sequence += 1
+        heappush(self._timers, (self.clock.monotonic() + delay_ms, self._sequence, timer))
+        return timer
+
+    def next_wakeup(self) -> int | None:
+        """When the first timer is due, by the monotonic clock."""
+        while self._timers and self._timers[0][2].action is None:
+            heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def run_timers(self) -> None:
+        """Does what is due."""
+        now = self.clock.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            action = heappop(self._timers)[2].action
+            if action is not None:
+                action()
+
+    # --- placement -------------------------------------------------------------------------------
+
+    def owners(self, table: str, segment: int) -> tuple[str, ...]:
+        """The members that are to hold a segment, ready or not."""
+        copies = self.replica.copies(table)
+        return self.ring.ids if copies is None else self.ring.owners(segment, copies)
+
+    def owns(self, table: str, segment: int) -> bool:
+        return self.owned_by(self.me, table, segment)
+
+    def owned_by(self, member: str, table: str, segment: int) -> bool:
+        copies = self.replica.copies(table)
+        if copies is None:
+            return member in self.ring.ids
+        return member in self.ring.owners(segment, copies)
+
+    def shared_segments(self, peer: str, table: str) -> frozenset[int] | None:
+        """The segments that both own; None: all of them."""
+        copies = self.replica.copies(table)
+        if copies is None:
+            return None
+        return self._shared(peer, copies)
+
+    def _shared(self, peer: str, copies: int) -> frozenset[int]:
+        ring = self.ring
+        key = (ring.ids, peer, copies)
+        found = self._shared_cache.get(key)
+        if found is None:
+            if len(self._shared_cache) > 1_024:
+                self._shared_cache.clear()
+            found = ring.segments_of(self.me, copies) & ring.segments_of(peer, copies)
+            self._shared_cache[key] = found
+        return found
+
+    def others(self) -> list[str]:
+        """All members but this one, sorted."""
+        return [member for member in self.ring.ids if member != self.me]
+
+    def targets(self, writes: list[Write]) -> list[str]:
+        """The other members that are to hold one of the written keys."""
+        found: dict[str, bool] = {}
+        for write in writes:
+            copies = self.replica.copies(write.table)
+            if copies is None:
+                return self.others()
+            found.update(dict.fromkeys(self.ring.owners(segment_of(write.key), copies), True))
+        found.pop(self.me, None)
+        return list(found)
+
+    def ready_owners(self, table: str, segment: int) -> tuple[str, ...]:
+        """The members that were to hold a segment before those came that are still joining."""
+        copies = self.replica.copies(table)
+        ring = self.ready_ring
+        return ring.ids if copies is None else ring.owners(segment, copies)
+
+    def news(self, writes: list[Write]) -> list[Write]:
+        """The writes without deletions that have been forgotten here already."""
+        floor = self.floor
+        if floor is BEGINNING:
+            return writes
+        return [w for w in writes if w.kind is not None or not self._forgotten(w, floor)]
+
+    def _forgotten(self, write: Write, floor: Stamp) -> bool:
+        return write.version.stamp < floor and self.replica.version(write.table, write.key) is None
+
+    def relevant(self, peer: str, writes: list[Write]) -> list[Write]:
+        """The writes whose keys the peer is to hold."""
+        found = [w for w in writes if self.owned_by(peer, w.table, segment_of(w.key))]
+        return writes if len(found) == len(writes) else found

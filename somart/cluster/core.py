@@ -1,0 +1,514 @@
+"""The replication core: everything that a node of a cluster decides, without I/O (decision 012).
+
+The shell gives it links, messages and time, calls `take` after each, and carries out what that
+gives; the engine calls `on_batch` inside each commit that writes replicated memory. The parts know
+each other only through this file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+from ..errors import SomaError
+from . import reads as reading
+from .antientropy import Answers, Comparison
+from .causal import Causality
+from .clocks import Clock
+from .collecting import Collecting
+from .config import ClusterConfig
+from .context import Context
+from .handover import Fetching, Handover
+from .inbox import Inbox
+from .journal import JOURNAL, STATE, Journal
+from .members import JOINING, READY, Change, Identity, RingChanged
+from .membership import Membership
+from .messages import (
+    Alive,
+    Batch,
+    Get,
+    GetReply,
+    Gossip,
+    Heartbeat,
+    Join,
+    Members,
+    Message,
+    ProbeRequest,
+    Received,
+    Settled,
+    Stream,
+    SyncDiffers,
+    SyncDone,
+    SyncEntries,
+    SyncRequest,
+    SyncSummary,
+    TimerRan,
+    Values,
+    ValuesReply,
+    VectorWire,
+    Write,
+)
+from .origins import RECEIVED, Seen
+from .outputs import Output
+from .records import MEMBERS, rows_of, stored_record
+from .replica import SystemRows
+from .ring import Ring
+from .rows import ClusterEngineDoor, Rows
+from .schedules import Schedules
+from .streams import Outbox
+
+MEMBERSHIP = (Join, Members, Gossip, Heartbeat, Alive, ProbeRequest)
+CAUSAL = "causal"
+
+
+class ClusterCore:
+    """One node. Not thread safe; every method returns at once."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        clock: Clock,
+        rng: random.Random,
+        engine: ClusterEngineDoor,
+        membership: Membership,
+    ) -> None:
+        self.me = membership.id
+        self.config = config
+        self.membership = membership
+        self.engine = engine
+        replica = engine.replica
+        causal = any(place.consistency == CAUSAL for place in replica.placements.values())
+        self.context = context = Context(self.me, config, clock, rng, replica, causal)
+        self.store = Rows(engine, (JOURNAL, STATE, RECEIVED, MEMBERS))
+        self.journal = Journal(context, self.store)
+        self.seen = Seen(self.store, self.journal)
+        self.outbox = Outbox(context, self.journal, self.store)
+        self.inbox = Inbox(context, self.store, self.seen)
+        self.causality = Causality(context, self.store, self.seen, self.inbox)
+        self.fetching = Fetching(context, self._begin_fetch)
+        self.handover = Handover(context, self._begin)
+        self.collecting = Collecting(context, self.journal, self.fetching, self.handover)
+        self.answers = Answers(context)
+        self.reads = reading.Reads(
+            context, self.causality, self.fetching, self.handover, self._number
+        )
+        self.schedules = Schedules(self.me, membership.lowest_live)
+        self.on_change: Callable[[Change], None] = lambda change: None
+        """The membership has changed; for log lines and for whoever runs schedules."""
+        self.last_sync: dict[str, int] = {}
+        self._comparisons: dict[str, Comparison] = {}
+        self._requests = 0
+        self._held: list[Output] = []
+        self._gates = 0
+        self._stuck: dict[str, int] = {}
+        before = stored_record(engine)
+        self._joined = 0 if before is None else before.joined
+        """The incarnation in which this node last came into the ring, as far as the data here
+        know."""
+        self._wire()
+        engine.on_batch = self.on_batch
+        engine.remote = self
+
+    def _wire(self) -> None:
+        """Lets the parts hear of each other."""
+        self.outbox.on_acknowledged = self.handover.acknowledged
+        self.outbox.on_gap = self._gap
+        self.inbox.on_applied = self._applied
+        self.inbox.on_behind = self._behind
+        self.fetching.on_complete = self._fetched
+        self.answers.vector = self.causality.vector
+        self.answers.serves = self.reads.serves
+        self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
+        self.answers.merge = self._merge_pushed
+
+    def start(self) -> None:
+        """The engine is open. Nothing is sent before."""
+        if self.membership.me.ring == READY:
+            self.fetching.assume_all()
+        self._follow()
+        self._later(self.config.sync_interval_ms, self._sync_round)
+        self._later(self.config.resend_ms, self._catch_up_step)
+
+    def _later(self, interval: int, action: Callable[[], None]) -> None:
+        """Repeats something at about that interval."""
+
+        def run() -> None:
+            action()
+            self._later(interval, action)
+
+        jitter = self.context.rng.randrange(interval // 2 + 1)
+        self.context.later(interval * 3 // 4 + jitter, run)
+
+    def _number(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    # --- inputs ----------------------------------------------------------------------------------
+
+    def connected(self, peer: str, dialled: str = "") -> None:
+        """There is a link with a peer, who has proved to be a node of this cluster."""
+        self.context.linked[peer] = True
+        self.membership.link_up(peer, dialled)
+        self._follow()
+        self.outbox.connected(peer)
+        for message in self.schedules.announcements():
+            self.context.send(peer, message)
+        self.fetching.step()
+
+    def disconnected(self, peer: str) -> None:
+        """The link with a peer is gone, with all that was under way on it."""
+        self.context.linked.pop(peer, None)
+        self.membership.link_down(peer)
+        self.outbox.disconnected(peer)
+        comparison = self._comparisons.get(peer)
+        if comparison is not None:
+            comparison.end(False)
+        self.reads.disconnected(peer)
+        self._follow()
+
+    def receive(self, peer: str, message: Message) -> None:
+        """A message has come from a peer. Data counts from members of the ring only: who was
+        removed has to join anew first."""
+        if isinstance(message, MEMBERSHIP):
+            self.membership.receive(peer, message)
+            self._follow()
+            return
+        self.membership.heard(peer)
+        if peer not in self.context.ring.ids:
+            return
+        match message:
+            case Batch():
+                self.inbox.batch(peer, message)
+            case Received():
+                self.outbox.received(peer, message)
+            case Stream():
+                self.inbox.offer(peer, message)
+            case Settled():
+                self.collecting.heard(peer, message)
+            case SyncRequest():
+                self.answers.request(peer, message)
+            case SyncEntries():
+                self.answers.entries(peer, message)
+            case SyncDiffers() | SyncSummary() | SyncDone():
+                comparison = self._comparisons.get(peer)
+                if comparison is not None:
+                    comparison.answer(message)
+            case Get():
+                self.reads.asked(peer, message)
+            case Values():
+                self.reads.asked_many(peer, message)
+            case GetReply() | ValuesReply():
+                self.reads.answered(peer, message)
+            case TimerRan():
+                self.schedules.heard(message)
+            case _:
+                pass
+
+    def tick(self) -> None:
+        """Time has passed. To be called at `next_wakeup()`."""
+        self.membership.tick()
+        self._follow()
+        self.context.run_timers()
+
+    def next_wakeup(self) -> int:
+        """When `tick` has something to do, by the monotonic clock."""
+        due = self.membership.due()
+        mine = self.context.next_wakeup()
+        return due if mine is None else min(due, mine)
+
+    def take(self) -> list[Output]:
+        """What is to be done now. A change of this node's own record is durable before anything
+        leaves."""
+        self._follow()
+        self.inbox.flush()
+        self.outbox.flush()
+        outputs = self.context.outputs
+        if not outputs and not self._held:
+            return []
+        self.context.outputs = []
+        self._held.extend(outputs)
+        if self._gates:
+            return []
+        outputs, self._held = self._held, []
+        return outputs
+
+    def leave(self, for_good: bool = False) -> None:
+        """The node is about to stop."""
+        self.membership.leave(for_good)
+
+    # --- membership ------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        """Takes over what the membership has come to."""
+        outputs, changes = self.membership.take()
+        self.context.outputs.extend(outputs)
+        if not changes:
+            return
+        rows = rows_of(changes)
+        if rows:
+            ticket = self.store.record(rows)
+            if any(isinstance(change, Identity) for change in changes):
+                self._hold_back(ticket)
+        self._view(any(isinstance(change, RingChanged) for change in changes))
+        for change in changes:
+            self.on_change(change)
+
+    def _hold_back(self, ticket: int) -> None:
+        """Nothing leaves before a commit is durable."""
+        self._gates += 1
+
+        def stored(ok: bool) -> None:
+            self._gates -= 1
+            self.context.wake()
+
+        self.store.on_durable(ticket, stored)
+
+    def _view(self, moved: bool) -> None:
+        """Who is there, and what belongs to whom."""
+        context, membership = self.context, self.membership
+        present = frozenset(membership.live())
+        for peer in sorted(context.present - present):
+            self.collecting.departed(peer)
+        context.present = present
+        ready = tuple(m for m in membership.ring.ids if membership.members[m].state.ring == READY)
+        context.ready_ring = Ring.of(ready, self.config.virtual_nodes)
+        if moved or self._joined != membership.me.joined:
+            context.ring = membership.ring
+            self._joined_anew()
+            self.fetching.ring_changed()
+            self.outbox.ring_changed()
+            self.handover.ring_changed(self.fetching.sharded())
+            self.collecting.restart()
+        self.fetching.step()
+
+    def _joined_anew(self) -> None:
+        """Whether this node has been out of the ring. What it holds from before it was taken out
+        may have been deleted since, and nobody remembers: it is dropped, but for its own writes
+        that others have not acknowledged, and those go out as batches (decision 012, 3)."""
+        me = self.membership.me
+        if self._joined == me.joined:
+            return
+        expelled = 0 < self._joined <= me.expelled
+        self._joined = me.joined
+        if expelled:
+            self._discard()
+        if me.ring == JOINING:
+            self.fetching.everything()
+
+    def _discard(self) -> None:
+        replica = self.context.replica
+        kept = {(w.table, w.key) for batch in self.journal.batches.values() for w in batch.writes}
+        dropped = 0
+        for table in replica.tables:
+            for segment in replica.segments(table):
+                keys = [k for k in replica.keys_of(table, segment) if (table, k) not in kept]
+                replica.forget(table, keys)
+                dropped += len(keys)
+        self.store.record({(RECEIVED, origin): None for origin in self.store.rows(RECEIVED)})
+        self.inbox.reset()
+        self.context.note(
+            f"cluster: this node was taken out of the ring and joins anew: {dropped} entries are "
+            f"fetched again, {len(kept)} writes that nobody else has are sent"
+        )
+
+    # --- commits ---------------------------------------------------------------------------------
+
+    def on_batch(self, writes: list[Write]) -> SystemRows:
+        """The engine commits writes of this node: the rows go with them."""
+        keep = len(self.context.ring.ids) > 1 or self.membership.me.ring == JOINING
+        rows = self.journal.append(writes, self.causality.depends(), keep)
+        number = self.journal.last
+        self.handover.wrote(writes)
+
+        def stored(ok: bool) -> None:
+            if ok:
+                self.outbox.stored(number)
+            else:
+                self.journal.failed(number)
+                self.causality.restate()
+            self.context.wake()
+
+        self.store.on_durable(self.engine.next_ticket, stored)
+        self.causality.advanced()
+        return rows
+
+    def _applied(self, writes: list[Write]) -> None:
+        """A batch of another node is here."""
+        self.handover.wrote(writes)
+        self.causality.advanced()
+
+    # --- anti-entropy ----------------------------------------------------------------------------
+
+    def _begin(self, peer: str, push: bool, pull: bool) -> Comparison | None:
+        """A comparison with a peer, unless there is one under way."""
+        if peer in self._comparisons or peer not in self.context.linked:
+            return None
+        comparison = Comparison(self.context, peer, self._number, push=push, pull=pull)
+        comparison.vector = self.causality.vector
+        comparison.accept = partial(self._accept, False)
+
+        def close() -> None:
+            del self._comparisons[peer]
+
+        comparison.on_close = close
+        self._comparisons[peer] = comparison
+        return comparison
+
+    def _begin_fetch(self, peer: str, push: bool, pull: bool) -> Comparison | None:
+        """The same for what this node does not serve yet: it takes all that comes."""
+        comparison = self._begin(peer, push and not self.context.causal, pull)
+        if comparison is not None:
+            comparison.accept = partial(self._accept, True)
+            comparison.on_through = self.causality.fetched
+        return comparison
+
+    def _accept(self, fetching: bool, writes: list[Write], seen: VectorWire) -> bool:
+        """Merges entries that came outside of batches, unless they could show effects without
+        causes."""
+        if not fetching and not self.seen.covers(seen):
+            return False
+        self.collecting.took(writes)
+        merged = self.context.replica.merge(self.context.news(writes))
+        if merged.refused:
+            self.context.note(f"cluster: {merged.refused}")
+            return False
+        self.handover.wrote(writes)
+        return True
+
+    def _merge_pushed(
+        self, writes: list[Write], seen: VectorWire, durable: Callable[[bool], None]
+    ) -> None:
+        def merge(ok: bool) -> None:
+            if not ok:
+                return
+            self.collecting.took(writes)
+            merged = self.context.replica.merge(self.context.news(writes))
+            if merged.refused:
+                self.context.note(f"cluster: {merged.refused}")
+                return
+            self.handover.wrote(writes)
+            self.store.on_durable(merged.ticket, durable)
+
+        self.causality.wait(seen, merge)
+
+    def _sync_round(self) -> None:
+        """Compares with one peer at random; who has yet to confirm deletions comes first."""
+        self.collecting.announce()
+        self.collecting.step()
+        peers = [peer for peer in self.context.others() if peer in self.context.linked]
+        if not peers or not self.fetching.complete:
+            return
+        asked = [peer for peer in self.collecting.waiting_for if peer in self.context.linked]
+        self.compare(self.context.rng.choice(asked or peers))
+
+    def compare(self, peer: str) -> None:
+        """A round of anti-entropy with a peer."""
+        comparison = self._begin(peer, True, True)
+        if comparison is None:
+            return
+
+        def end(ok: bool) -> None:
+            if ok:
+                self.last_sync[peer] = self.context.clock.wall()
+                self.collecting.confirmed(peer, comparison.begun)
+                self.collecting.step()
+            elif self.context.causal and comparison.first_seen is not None:
+                self._perhaps_behind(peer, comparison.first_seen)
+
+        comparison.on_end = end
+        comparison.compare(self.context.replica.tables)
+
+    def _gap(self, peer: str) -> None:
+        """The journal no longer has what a peer lacks."""
+        if not self.context.causal and self.fetching.complete:
+            self.compare(peer)
+
+    # --- catching up -----------------------------------------------------------------------------
+
+    def _behind(self, peer: str) -> None:
+        """Batches cannot bring all that is missing here (causal)."""
+        if self.fetching.complete and self.causality.caught_up():
+            self.fetching.everything()
+            self.fetching.step()
+
+    def _perhaps_behind(self, peer: str, theirs: VectorWire) -> None:
+        """A peer has seen what nobody sends to this node."""
+        waiting = {origin: batch.number for origin, batch in self.inbox.waiting().items()}
+        lost = any(
+            self.inbox.gone(origin) and number > self.seen.get(origin)
+            for origin, number in theirs.items()
+        )
+        stuck = bool(waiting) and waiting == self._stuck
+        self._stuck = waiting
+        if lost or stuck:
+            self._behind(peer)
+
+    def _catch_up_step(self) -> None:
+        if not self.fetching.complete:
+            self.fetching.step()
+
+    def _fetched(self) -> None:
+        """All that was missing has come."""
+        ticket = self.causality.claim() if self.context.causal else 0
+        if self.membership.me.ring == JOINING:
+
+            def stored(ok: bool) -> None:
+                if ok and self.fetching.complete:
+                    self.membership.ready()
+                    self._follow()
+                    self.context.wake()
+
+            self.store.on_durable(ticket, stored)
+        for origin in self.inbox.current.values():
+            self.inbox.ask(origin)
+
+    # --- reads: `engines.remote.Remote` ----------------------------------------------------------
+
+    def settled(self, table: str, key: str) -> bool:
+        """Whether the local answer for a key is as good as any."""
+        return self.reads.settled(table, key)
+
+    def whole(self, table: str) -> bool:
+        """Whether this node has all of a table, and may speak for it."""
+        return self.reads.whole(table)
+
+    def get(self, table: str, key: str, answer: Callable[[Write | SomaError | None], None]) -> None:
+        """Asks the owners of a key."""
+        self.reads.get(table, key, answer)
+
+    def entries(
+        self, table: str, values: bool, answer: Callable[[list[Write] | SomaError], None]
+    ) -> None:
+        """Asks for all entries of a table, or for its keys."""
+
+        def listed(found: list[Write] | int | SomaError) -> None:
+            assert not isinstance(found, int)
+            answer(found)
+
+        self.reads.entries(table, reading.VALUES if values else reading.KEYS, listed)
+
+    def count(self, table: str, answer: Callable[[int | SomaError], None]) -> None:
+        """Asks for the number of entries."""
+
+        def counted(found: list[Write] | int | SomaError) -> None:
+            assert not isinstance(found, list)
+            answer(found)
+
+        self.reads.entries(table, reading.LEN, counted)
+
+    def token(self) -> str:
+        """What a client carries to other nodes, to see there what it has seen here."""
+        return self.causality.token()
+
+    def wait_seen(self, token: str, answer: Callable[[SomaError | None], None]) -> None:
+        """Calls back when this node has seen what the token says. Raises SomaError for what is no
+        token."""
+        vector = self.causality.read_token(token) if token else {}
+
+        def waited(ok: bool) -> None:
+            late = "cluster: this node has not yet seen what the client has; try again"
+            answer(None if ok else SomaError(late, reading.UNAVAILABLE))
+
+        self.causality.wait(vector if self.context.causal else {}, waited)
+        self.context.wake()

@@ -1,0 +1,287 @@
+"""Segments that change hands: what this node is to hold and does not have yet, and what it holds
+though it is not to (decision 012, 3).
+
+A newcomer fetches its segments from members that have them. A holder of a segment that is no longer
+its own, or of a key that it wrote itself for others to hold, shows it to all present owners, and
+drops it when they have confirmed that they have as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .antientropy import Comparison, Confirmed
+from .context import Context
+from .hashing import segment_of
+from .messages import Batch, Write
+from .replica import from_wire
+
+Begin = Callable[[str, bool, bool], Comparison | None]
+"""A comparison with a peer (push, pull), or None when there is one under way."""
+
+ByOwner = dict[str, int]
+"""Owners, with the digest of what they have confirmed."""
+
+
+class Fetching:
+    """What is still to come from others before this node can speak for its segments.
+
+    `whole` are the tables that lie on all members, to be had from any that is ready; `parts` are
+    segments of sharded tables. `on_complete` is called when nothing is missing any more.
+    """
+
+    def __init__(self, context: Context, begin: Begin) -> None:
+        self._context = context
+        self._begin = begin
+        self.whole = False
+        self.parts: dict[str, dict[int, list[str]]] = {}
+        """Per table the segments, with the peers that do not have them either."""
+        self.on_complete: Callable[[], None] = lambda: None
+        self._owned: dict[str, frozenset[int]] = {}
+        self._busy: dict[str, bool] = {}
+
+    @property
+    def complete(self) -> bool:
+        return not self.whole and not self.parts
+
+    def serves(self, table: str, segment: int) -> bool:
+        """Whether this node has all of a segment that is its own."""
+        if self._context.replica.copies(table) is None:
+            return not self.whole
+        return segment not in self.parts.get(table, ()) and self._context.owns(table, segment)
+
+    def whole_table(self, table: str) -> bool:
+        """Whether this node has all of a table."""
+        if self._context.replica.copies(table) is None:
+            return not self.whole
+        return table not in self.parts
+
+    # --- what is missing -------------------------------------------------------------------------
+
+    def sharded(self) -> list[tuple[str, int]]:
+        """The sharded tables, and how many copies they have."""
+        replica = self._context.replica
+        return [(t, copies) for t in replica.tables if (copies := replica.copies(t)) is not None]
+
+    def everything(self) -> None:
+        """This node has nothing that counts: all its segments are to be fetched."""
+        self.whole = any(
+            self._context.replica.copies(t) is None for t in self._context.replica.tables
+        )
+        self._owned = {}
+        self.parts = {}
+        self.ring_changed()
+
+    def assume_all(self) -> None:
+        """What lies here is all that there is: the node was not away for long, or founds."""
+        for table, copies in self.sharded():
+            self._owned[table] = self._context.ring.segments_of(self._context.me, copies)
+
+    def ring_changed(self) -> None:
+        """Other segments may be its own now."""
+        for table, copies in self.sharded():
+            owned = self._context.ring.segments_of(self._context.me, copies)
+            before = self._owned.get(table, frozenset())
+            if owned == before:
+                continue
+            self._owned[table] = owned
+            parts = self.parts.setdefault(table, {})
+            for segment in sorted(owned - before):
+                parts.setdefault(segment, [])
+            for segment in [s for s in parts if s not in owned]:
+                del parts[segment]
+            if not parts:
+                del self.parts[table]
+
+    def alone(self) -> None:
+        """There is nobody else who could have anything."""
+        self.whole = False
+        self.parts.clear()
+
+    # --- fetching --------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Asks whoever can be asked now. To be repeated until complete."""
+        if self.complete:
+            return
+        if self.whole:
+            self._fetch_whole()
+        for table in list(self.parts):
+            self._fetch_parts(table)
+        self._check()
+
+    def _check(self) -> None:
+        for table in [table for table, parts in self.parts.items() if not parts]:
+            del self.parts[table]
+        if self.complete:
+            self.on_complete()
+
+    def _fetch_whole(self) -> None:
+        context = self._context
+        ready = [m for m in context.ready_ring.ids if m in context.linked and m != context.me]
+        if not ready or self._busy.get(""):
+            return
+        comparison = self._begin(context.rng.choice(ready), True, True)
+        if comparison is None:
+            return
+        self._busy[""] = True
+        comparison.needs_serving = True
+
+        def end(ok: bool) -> None:
+            self._busy[""] = False
+            if ok:
+                self.whole = False
+                self._check()
+
+        comparison.on_end = end
+        replica = context.replica
+        comparison.compare([t for t in replica.tables if replica.copies(t) is None])
+
+    def _fetch_parts(self, table: str) -> None:
+        chosen: dict[str, list[int]] = {}
+        for segment, without in list(self.parts[table].items()):
+            source = self._source(table, segment, without)
+            if source == "":
+                del self.parts[table][segment]  # nobody has it: nothing was ever there, or is left
+            elif source is not None:
+                chosen.setdefault(source, []).append(segment)
+        for peer, segments in chosen.items():
+            self._fetch_from(peer, table, segments)
+
+    def _source(self, table: str, segment: int, without: list[str]) -> str | None:
+        """Whom to ask for a segment; empty: nobody can have it; None: not now."""
+        context = self._context
+        members = dict.fromkeys(
+            (*context.ready_owners(table, segment), *context.owners(table, segment))
+        )
+        members.pop(context.me, None)
+        open_ones = [m for m in members if m not in without]
+        if not open_ones:
+            return ""
+        return next((m for m in open_ones if m in context.linked), None)
+
+    def _fetch_from(self, peer: str, table: str, segments: list[int]) -> None:
+        comparison = self._begin(peer, True, True)
+        if comparison is None:
+            return
+
+        def through(name: str, page: Confirmed, lacking: list[int]) -> None:
+            parts = self.parts.get(name, {})
+            absent = frozenset(lacking)
+            for segment in page:
+                if segment not in absent:
+                    parts.pop(segment, None)
+                elif segment in parts:
+                    parts[segment].append(peer)
+
+        comparison.on_segments = through
+        comparison.on_end = lambda ok: self._check()
+        comparison.compare_segments(table, segments)
+
+
+class Handover:
+    """What lies here and belongs to others."""
+
+    def __init__(self, context: Context, begin: Begin) -> None:
+        self._context = context
+        self._begin = begin
+        self.foreign: dict[tuple[str, int], ByOwner] = {}
+        self._due = False
+        self._released: dict[str, dict[str, bool]] = {}
+
+    # --- noticing --------------------------------------------------------------------------------
+
+    def wrote(self, writes: Iterable[Write]) -> None:
+        """These keys have been written here, by this node or another."""
+        context = self._context
+        for write in writes:
+            if context.replica.copies(write.table) is not None:
+                segment = segment_of(write.key)
+                if not context.owns(write.table, segment):
+                    self._hold(write.table, segment)
+
+    def _hold(self, table: str, segment: int) -> None:
+        self.foreign.setdefault((table, segment), {})
+        self._later()
+
+    def ring_changed(self, tables: Iterable[tuple[str, int]]) -> None:
+        """Looks through all that lies here; what was confirmed by former owners counts no more."""
+        context = self._context
+        self.foreign = {}
+        for table, copies in tables:
+            owned = context.ring.segments_of(context.me, copies)
+            for segment in context.replica.segments(table):
+                if segment not in owned:
+                    self._hold(table, segment)
+
+    def _later(self) -> None:
+        if not self._due:
+            self._due = True
+            self._context.later(2 * self._context.config.resend_ms, self._step)
+
+    # --- keys that were acknowledged -------------------------------------------------------------
+
+    def acknowledged(self, batch: Batch) -> None:
+        """All owners have a batch of this node: what belongs to others need not stay."""
+        context = self._context
+        for write in batch.writes:
+            if context.replica.copies(write.table) is None:
+                continue
+            if not context.owns(write.table, segment_of(write.key)):
+                held = context.replica.version(write.table, write.key)
+                if held is not None and from_wire(write.version) == held:
+                    self._released.setdefault(write.table, {})[write.key] = True
+                    self._later()
+
+    def _forget_released(self) -> None:
+        for table, keys in self._released.items():
+            self._context.replica.forget(table, list(keys))
+            for segment in {segment_of(key): True for key in keys}:
+                if not self._context.replica.keys_of(table, segment):
+                    self.foreign.pop((table, segment), None)
+        self._released = {}
+
+    # --- segments --------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        self._due = False
+        self._forget_released()
+        wanted: dict[tuple[str, str], list[int]] = {}
+        for (table, segment), confirmed in list(self.foreign.items()):
+            for peer in self._unconfirmed(table, segment, confirmed):
+                wanted.setdefault((peer, table), []).append(segment)
+        for (peer, table), segments in wanted.items():
+            self._show(peer, table, segments)
+        if self.foreign:
+            self._later()
+
+    def _unconfirmed(self, table: str, segment: int, confirmed: ByOwner) -> list[str]:
+        """The owners that have yet to confirm; drops the segment when there are none."""
+        context = self._context
+        digest = context.replica.digests(table).get(segment, 0)
+        owners = [owner for owner in context.owners(table, segment) if owner in context.present]
+        missing = [owner for owner in owners if confirmed.get(owner, -1) != digest]
+        if digest and (missing or not owners):
+            return missing
+        if digest and not all(owner in context.ready_ring.ids for owner in owners):
+            return []  # others may still come here to read
+        if digest:
+            context.replica.forget(table, context.replica.keys_of(table, segment))
+        del self.foreign[table, segment]
+        return []
+
+    def _show(self, peer: str, table: str, segments: list[int]) -> None:
+        if peer not in self._context.linked:
+            return
+        comparison = self._begin(peer, True, False)
+        if comparison is None:
+            return
+
+        def through(name: str, page: Confirmed, lacking: list[int]) -> None:
+            for segment, digest in page.items():
+                held = self.foreign.get((name, segment))
+                if held is not None:
+                    held[peer] = digest
+
+        comparison.on_segments = through
+        comparison.compare_segments(table, segments)

@@ -1,0 +1,544 @@
+"""Reads of keys that lie on other nodes, and the answers to those of others (decision 012, 8).
+
+A key is asked of all its owners, and the newest state wins; whoever was stale is told. The entries
+of a table are asked of one owner per segment; when one fails, another takes its segments over. What
+nobody answers for is an error that names the nodes and the segments: never a shorter list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..errors import SomaError
+from ..memory.codec import decode, encode
+from . import versions
+from .antientropy import KEYS_MOST
+from .causal import Causality
+from .context import Context, Timer
+from .digests import lacks, size_of
+from .handover import Fetching, Handover
+from .hashing import SEGMENTS, segment_of
+from .messages import (
+    Get,
+    GetReply,
+    SyncEntries,
+    Values,
+    ValuesReply,
+    VectorWire,
+    VersionWire,
+    Write,
+)
+from .replica import from_wire, to_wire
+
+UNAVAILABLE = "Unavailable"
+"""The kind of errors that may be gone when the call is repeated."""
+
+WHOLE = -1
+"""Stands for all segments of a table that lies on every member."""
+
+KEYS, VALUES, LEN = "keys", "values", "len"
+_LISTED = 5
+
+
+def unavailable(nodes: Iterable[str], table: str, segments: Iterable[int]) -> SomaError:
+    """Nobody has answered for some segments; the call may be repeated."""
+    slot = table.rpartition(".")[2]
+    named = ", ".join(f"'{node}'" for node in sorted(nodes)) or "any node"
+    some = sorted(s for s in segments if s != WHOLE)
+    where = ""
+    if some:
+        listed = ", ".join(map(str, some[:_LISTED])) + (", …" if len(some) > _LISTED else "")
+        where = f" (segment{'s' * (len(some) > 1)} {listed})"
+    return SomaError(f"cluster: no answer from {named} for slot '{slot}'{where}", UNAVAILABLE)
+
+
+def newest(mine: Write | None, other: Write | None) -> Write | None:
+    """The state of a key that two nodes know, when they tell each other."""
+    if mine is None or other is None:
+        return mine or other
+    known = (lacks(mine.version, other.version), lacks(other.version, mine.version))
+    if known == (False, False) or known == (False, True):
+        return mine
+    if known == (True, False):
+        return other
+    merged = versions.merge(_state(mine), _state(other))
+    kind, value = encode(merged.value)
+    return Write(mine.table, mine.key, to_wire(merged.version), kind, value)
+
+
+def _state(write: Write) -> versions.State:
+    value = versions.ABSENT if write.kind is None else decode(write.kind, write.value)
+    return versions.State(from_wire(write.version), value)
+
+
+class Reads:
+    """The questions of this node, and its answers to others."""
+
+    def __init__(
+        self,
+        context: Context,
+        causality: Causality,
+        fetching: Fetching,
+        handover: Handover,
+        number: Callable[[], int],
+    ) -> None:
+        self._context = context
+        self._causality = causality
+        self._fetching = fetching
+        self._handover = handover
+        self._number = number
+        self._asked: dict[int, _One | _Part] = {}
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def serves(self, table: str, segment: int) -> bool:
+        """Whether this node can speak for a segment now."""
+        if not self._causality.caught_up():
+            return False
+        return self._fetching.serves(table, segment)
+
+    def settled(self, table: str, key: str) -> bool:
+        """Whether the local answer for a key is as good as any."""
+        if not self.serves(table, segment_of(key)):
+            return False
+        replica = self._context.replica
+        return replica.copies(table) is None or replica.version(table, key) is not None
+
+    def whole(self, table: str) -> bool:
+        """Whether this node can speak for all of a table."""
+        copies = self._context.replica.copies(table)
+        if copies is None or len(self._context.ring.ids) <= copies:
+            return self._causality.caught_up() and self._fetching.whole_table(table)
+        return False
+
+    def get(self, table: str, key: str, answer: Callable[[Write | SomaError | None], None]) -> None:
+        """Asks the owners of a key; see `engines.remote.Remote`."""
+        _One(self, table, key, answer).begin()
+
+    def entries(
+        self, table: str, what: str, answer: Callable[[list[Write] | int | SomaError], None]
+    ) -> None:
+        """Asks for all entries of a table, or for their number."""
+        _Many(self, table, what, answer).begin()
+
+    def answered(self, peer: str, message: GetReply | ValuesReply) -> None:
+        """A peer's answer; late ones are ignored."""
+        question = self._asked.get(message.request)
+        if question is not None:
+            question.answered(peer, message)
+
+    def disconnected(self, peer: str) -> None:
+        """A peer will not answer."""
+        for question in list(self._asked.values()):
+            question.lost(peer)
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def asked(self, peer: str, message: Get) -> None:
+        """A peer wants to know a key."""
+
+        def reply(ok: bool) -> None:
+            refused = "not up to date" if not ok else ""
+            write = None
+            if message.table not in self._context.replica.placements:
+                refused = "no such slot"
+            elif ok:
+                write = self._context.replica.write_of(message.table, message.key)
+                if not self.serves(message.table, segment_of(message.key)):
+                    refused = "not held"
+            seen = self._causality.vector()
+            self._context.send(peer, GetReply(message.request, write, refused, seen))
+            self._context.wake()
+
+        self._causality.wait(message.after, reply)
+
+    def asked_many(self, peer: str, message: Values) -> None:
+        """A peer wants a page of entries."""
+
+        def reply(ok: bool) -> None:
+            if message.table not in self._context.replica.placements:
+                answer = ValuesReply(message.request, [], 0, "", message.segments, "no such slot")
+            elif not ok:
+                answer = ValuesReply(message.request, [], 0, "", message.segments, "not up to date")
+            else:
+                answer = self._page(message)
+            self._context.send(peer, answer)
+            self._context.wake()
+
+        self._causality.wait(message.after, reply)
+
+    def _page(self, message: Values) -> ValuesReply:
+        """Entries from the cursor on, until the page is full; it ends between two segments."""
+        replica, table = self._context.replica, message.table
+        segments = message.segments or replica.segments(table)
+        begin = int(message.cursor) if message.cursor else 0
+        writes: list[Write] = []
+        lacking: list[int] = []
+        count = size = 0
+        cursor = ""
+        if not message.segments and not self.serves(table, 0):
+            return ValuesReply(message.request, [], 0, "", [0], "not held")
+        for segment in segments:
+            if segment < begin:
+                continue
+            if not self.serves(table, segment):
+                lacking.append(segment)
+                continue
+            if size > self._context.config.page_bytes or len(writes) >= KEYS_MOST:
+                cursor = str(segment)
+                break
+            found = self.local(table, segment, message.what)
+            count += len(found) if message.what != LEN else replica.count(table, segment)
+            writes.extend(found)
+            size += sum(map(size_of, found))
+        seen = self._causality.vector()
+        return ValuesReply(message.request, writes, count, cursor, lacking, "", seen)
+
+    def local(self, table: str, segment: int, what: str) -> list[Write]:
+        """What lies here of a segment."""
+        replica = self._context.replica
+        if what == LEN:
+            return []
+        if what == VALUES:
+            return replica.writes_of(table, replica.visible(table, segment))
+        listed = []
+        for key in replica.visible(table, segment):
+            version = replica.version(table, key)
+            if version is not None:
+                listed.append(Write(table, key, to_wire(version), "", ""))
+        return listed
+
+
+class _One:
+    """One key, asked of all its owners at once."""
+
+    def __init__(
+        self, reads: Reads, table: str, key: str, answer: Callable[[Write | SomaError | None], None]
+    ) -> None:
+        self._reads = reads
+        self._context = reads._context
+        self._table = table
+        self._key = key
+        self._segment = segment_of(key)
+        self._answer = answer
+        self._found = self._context.replica.write_of(table, key)
+        self._authority = reads.serves(table, self._segment)
+        self._open: dict[str, bool] = {}
+        self._versions: dict[str, VersionWire | None] = {}
+        self._silent: dict[str, bool] = {}
+        self._seen: VectorWire = {}
+        self._request = 0
+        self._timer: Timer | None = None
+
+    def begin(self) -> None:
+        context = self._context
+        owners = dict.fromkeys(
+            (
+                *context.ready_owners(self._table, self._segment),
+                *context.owners(self._table, self._segment),
+            )
+        )
+        owners.pop(context.me, None)
+        if context.replica.copies(self._table) is None:  # any one will do
+            ready = [m for m in context.ready_ring.ids if m in owners and m in context.linked]
+            self._silent.update(dict.fromkeys(owners, True))
+            owners = dict.fromkeys(ready[:1])
+        for owner in owners:
+            if owner in context.linked:
+                self._open[owner] = True
+            else:
+                self._silent[owner] = True
+        if not self._open:
+            self._finish()
+            return
+        self._request = self._reads._number()
+        self._reads._asked[self._request] = self
+        after = self._reads._causality.vector()
+        for owner in self._open:
+            context.send(owner, Get(self._request, self._table, self._key, after))
+        self._timer = context.later(context.config.read_timeout_ms, self._finish)
+        context.wake()
+
+    def answered(self, peer: str, message: GetReply | ValuesReply) -> None:
+        if not isinstance(message, GetReply) or peer not in self._open:
+            return
+        del self._open[peer]
+        self._found = newest(self._found, message.write)
+        if message.refused:
+            self._silent[peer] = True
+        else:
+            self._authority = True
+            self._versions[peer] = message.write.version if message.write else None
+            for origin, number in message.seen.items():
+                self._seen[origin] = max(number, self._seen.get(origin, 0))
+        if not self._open:
+            self._finish()
+
+    def lost(self, peer: str) -> None:
+        if self._open.pop(peer, None):
+            self._silent[peer] = True
+            if not self._open:
+                self._finish()
+
+    def _finish(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._reads._asked.pop(self._request, None)
+        if not self._authority:
+            nodes = [*self._silent, *self._open]
+            self._answer(unavailable(nodes, self._table, [self._segment]))
+            return
+        self._repair()
+        self._reads._causality.wait(self._seen, self._caught_up)
+
+    def _caught_up(self, ok: bool) -> None:
+        """Under causal the answer counts when this node has seen as much as who gave it: else it
+        could show an effect before its cause."""
+        if ok:
+            self._answer(self._found)
+        else:
+            self._answer(unavailable(self._versions, self._table, [self._segment]))
+
+    def _repair(self) -> None:
+        """Tells the owners that were stale, this node among them. Under causal that is left to
+        batches: they come in an order that entries do not have."""
+        found, context = self._found, self._context
+        if found is None or context.causal:
+            return
+        if context.owns(self._table, self._segment):
+            context.replica.merge(context.news([found]))
+        for peer, version in self._versions.items():
+            if lacks(version, found.version) and context.owned_by(peer, self._table, self._segment):
+                context.send(peer, SyncEntries(0, [found], self._table, [], {}))
+
+
+class _Part:
+    """Some segments of a table, asked of one owner."""
+
+    def __init__(self, many: _Many, peer: str, segments: list[int]) -> None:
+        self._many = many
+        self.peer = peer
+        self.segments = segments
+        self.request = 0
+        self._writes: list[Write] = []
+        self._count = 0
+        self._timer: Timer | None = None
+
+    def ask(self, cursor: str = "") -> None:
+        many = self._many
+        context = many.context
+        self._close()
+        self.request = many.reads._number()
+        many.reads._asked[self.request] = self
+        listed = [s for s in self.segments if s != WHOLE]
+        after = many.reads._causality.vector()
+        context.send(self.peer, Values(self.request, many.table, listed, many.what, after, cursor))
+        delay = max(1, context.config.read_timeout_ms // 2)
+        self._timer = context.later(delay, lambda: self.lost(self.peer))
+
+    def _close(self) -> None:
+        self._many.reads._asked.pop(self.request, None)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def answered(self, peer: str, message: GetReply | ValuesReply) -> None:
+        if not isinstance(message, ValuesReply) or peer != self.peer:
+            return
+        if message.refused:
+            self.lost(peer)
+            return
+        self._writes.extend(message.writes)
+        self._count += message.count
+        for origin, number in message.seen.items():
+            self._many.seen[origin] = max(number, self._many.seen.get(origin, 0))
+        if message.lacking:  # the numbers of a page are of no use when a segment is missing
+            self._close()
+            self._many.partly(self, self._writes, message.lacking)
+        elif message.cursor:
+            self.ask(message.cursor)
+        else:
+            self._close()
+            self._many.through(self, self._writes, self._count)
+
+    def lost(self, peer: str) -> None:
+        if peer == self.peer:
+            self._close()
+            self._many.failed(self)
+
+    def give_up(self) -> None:
+        self._close()
+
+
+class _Many:
+    """All entries of a table: `keys`, `values` or `len`."""
+
+    def __init__(
+        self,
+        reads: Reads,
+        table: str,
+        what: str,
+        answer: Callable[[list[Write] | int | SomaError], None],
+    ) -> None:
+        self.reads = reads
+        self.context = reads._context
+        self.table = table
+        self.seen: VectorWire = {}
+        self._answer = answer
+        self._copies = self.context.replica.copies(table)
+        own = any(held == table for held, _ in reads._handover.foreign)
+        self._counting = what == LEN
+        # What lies here for others may be news to them: then numbers alone do not do.
+        self.what = KEYS if self._counting and (own or self._copies is None) else what
+        self._found: dict[str, Write] = {}
+        self._count = 0
+        self._parts: dict[int, _Part] = {}
+        self._tried: dict[int, list[str]] = {}
+        self._failed: dict[str, bool] = {}
+        self._timer: Timer | None = None
+        self._over = False
+
+    def begin(self) -> None:
+        self._timer = self.context.later(self.context.config.read_timeout_ms, self._timeout)
+        segments = [WHOLE] if self._copies is None else list(range(SEGMENTS))
+        self._ask(segments)
+        self.context.wake()
+
+    def _ask(self, segments: list[int]) -> None:
+        """Chooses an owner for each segment, and asks."""
+        chosen: dict[str, list[int]] = {}
+        local: list[int] = []
+        orphans: list[int] = []
+        for segment in segments:
+            if self.reads.serves(self.table, 0 if segment == WHOLE else segment):
+                local.append(segment)
+                continue
+            peer = self._choice(segment)
+            if peer is None:
+                orphans.append(segment)
+            else:
+                self._tried.setdefault(segment, []).append(peer)
+                chosen.setdefault(peer, []).append(segment)
+        if orphans:
+            self._fail(orphans)
+            return
+        self._take_local(local)
+        for peer, group in chosen.items():
+            part = _Part(self, peer, group)
+            self._parts[id(part)] = part
+            part.ask()
+        self._check()
+
+    def _choice(self, segment: int) -> str | None:
+        context, tried = self.context, self._tried.get(segment, ())
+        place = 0 if segment == WHOLE else segment
+        ready = context.ready_owners(self.table, place)
+        for owner in (*ready, *context.owners(self.table, place)):
+            if owner in context.linked and owner not in tried and owner != context.me:
+                return owner
+        return None
+
+    def _take_local(self, segments: list[int]) -> None:
+        replica = self.context.replica
+        if segments == [WHOLE]:
+            segments = replica.segments(self.table)
+        held = replica.digests(self.table)
+        for segment in segments:
+            if segment in held:
+                if self.what == LEN:
+                    self._count += replica.count(self.table, segment)
+                else:
+                    self._add(self.reads.local(self.table, segment, self.what))
+
+    def _add(self, writes: list[Write]) -> None:
+        for write in writes:
+            known = self._found.get(write.key)
+            if known is None or lacks(known.version, write.version):
+                self._found[write.key] = write
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    def through(self, part: _Part, writes: list[Write], count: int) -> None:
+        """A part is complete."""
+        del self._parts[id(part)]
+        self._add(writes)
+        self._count += count
+        self._check()
+
+    def partly(self, part: _Part, writes: list[Write], lacking: list[int]) -> None:
+        """An owner lacks some segments: its part is asked again without them."""
+        del self._parts[id(part)]
+        absent = frozenset(lacking)
+        rest = [s for s in part.segments if s not in absent]
+        if rest and len(rest) < len(part.segments):
+            again = _Part(self, part.peer, rest)
+            self._parts[id(again)] = again
+            again.ask()
+        self._ask([s for s in part.segments if s in absent])
+
+    def failed(self, part: _Part) -> None:
+        """An owner does not answer: others take over."""
+        del self._parts[id(part)]
+        self._failed[part.peer] = True
+        self._ask(part.segments)
+
+    def _check(self) -> None:
+        if self._parts or self._over:
+            return
+        self._close()
+        self._overlay()
+        self.reads._causality.wait(self.seen, self._caught_up)
+
+    def _caught_up(self, ok: bool) -> None:
+        if not ok:
+            self._answer(unavailable(self._sources(), self.table, []))
+        elif self._counting:
+            whole = self.what == LEN
+            self._answer(self._count if whole else len(self._shown()))
+        else:
+            self._answer(self._shown())
+
+    def _sources(self) -> list[str]:
+        return sorted({peer for tried in self._tried.values() for peer in tried})
+
+    def _shown(self) -> list[Write]:
+        return [write for write in self._found.values() if write.kind is not None]
+
+    def _overlay(self) -> None:
+        """What lies here for others, or was written here while joining, may be newer."""
+        replica, table = self.context.replica, self.table
+        if self.what == LEN:
+            return
+        segments = [segment for held, segment in self.reads._handover.foreign if held == table]
+        if self._copies is None and not self.reads.serves(table, 0):
+            segments = replica.segments(table)
+        for segment in segments:
+            keys = [key for key in replica.keys_of(table, segment) if key[:2] != "__"]
+            for write in replica.writes_of(table, keys):
+                known = self._found.get(write.key)
+                self._found[write.key] = newest(known, write) or write
+
+    # --- ends ------------------------------------------------------------------------------------
+
+    def _timeout(self) -> None:
+        segments = [s for part in self._parts.values() for s in part.segments]
+        self._failed.update(dict.fromkeys(part.peer for part in self._parts.values()))
+        self._fail(segments)
+
+    def _fail(self, segments: list[int]) -> None:
+        nodes = dict(self._failed)
+        for segment in segments:
+            place = 0 if segment == WHOLE else segment
+            owners = self.context.owners(self.table, place)
+            silent = [n for n in owners if n not in self.context.linked and n != self.context.me]
+            nodes.update(dict.fromkeys(silent, True))
+        if not self._over:
+            self._close()
+            self._answer(unavailable(nodes, self.table, segments))
+
+    def _close(self) -> None:
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for part in list(self._parts.values()):
+            part.give_up()
+        self._parts.clear()
