@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,16 +45,65 @@ class VirtualTape(Tape):
         return draw()  # `random`: `repeatable` has seeded its generator
 
 
-async def disk_time(machine: Machine, changes: Any) -> None:
-    """Waits as long as a commit takes on this machine's disk; a crash meanwhile keeps it or not."""
-    done = trio.Event()
-    machine.disk.begin(changes)
-    machine.world.after(machine.disk.latency(), lambda: machine.do(lambda _: done.set()))
-    await done.wait()
+class OnSimulatedDisk(StandaloneEngine):
+    """What becomes of an engine on a simulated disk: commits that come together are written
+    together, take their time, and are kept or lost as a whole when the node dies meanwhile."""
+
+    _machine: Machine
+    _life: int
+
+    def place(self, machine: Machine) -> None:
+        """Puts the engine on a machine, before it is opened."""
+        self._machine = machine
+        self._life = machine.life
+        self._busy = False
+        self._waiters = trio.lowlevel.ParkingLot()
+        self.undoing = False
+        """A commit has failed, and memory goes back to what is stored."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was committed is stored."""
+        return not (self._queue.waiting or self._queue.writing)
+
+    def _enqueue(self, changes: Any, undo: Any) -> int:
+        ticket = super()._enqueue(changes, undo)
+        if not self._busy:
+            self._busy = True
+            self._machine.world.after(0, self._begin_write)
+        return ticket
+
+    def _begin_write(self) -> None:
+        if self._machine.life != self._life or not self._queue.waiting:
+            self._busy = False
+            return
+        batch, changes = self._take_batch(), {}
+        for commit in batch:
+            changes.update(commit.changes)
+        disk = self._machine.disk
+        disk.begin(changes)
+        written = partial(self._written, batch)
+        self._machine.world.after(disk.latency(), lambda: self._machine.do(lambda _: written()))
+
+    def _written(self, batch: Any) -> None:
+        if self._machine.life == self._life:
+            self._settle(batch, self._write(batch))
+            self._begin_write()
+
+    def _settle(self, batch: Any, failure: SomaError | None) -> None:
+        self.undoing = failure is not None
+        super()._settle(batch, failure)
+        self.undoing = False
+        self._waiters.unpark_all()
+
+    async def wait_durable(self, ticket: int) -> None:
+        while ticket > self._settled:
+            await self._waiters.park()
+        self.check(ticket)
 
 
-class SimulatedEngine(StandaloneEngine):
-    """The engine of a single node on a simulated disk."""
+class SimulatedEngine(OnSimulatedDisk):
+    """The engine of a single node."""
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(
@@ -61,21 +111,7 @@ class SimulatedEngine(StandaloneEngine):
             clock=machine.clock.wall,
             database_factory=lambda folder, key_file: machine.disk.open(),
         )
-        self._machine = machine
-        self.undoing = False
-        """A commit has failed, and memory goes back to what is stored."""
-
-    def _settle(self, batch: Any, failure: SomaError | None) -> None:
-        self.undoing = failure is not None
-        super()._settle(batch, failure)
-        self.undoing = False
-
-    async def _write_group(self, batch: Any) -> SomaError | None:
-        changes: Any = {}
-        for commit in batch:
-            changes.update(commit.changes)
-        await disk_time(self._machine, changes)
-        return self._write(batch)
+        self.place(machine)
 
 
 class Application:

@@ -44,7 +44,7 @@ class Observer:
     def watch(self, machine: Machine, app: App, report: Report) -> None:
         """From the start of a life; what is there already was seen in an earlier one."""
         self._touched[id(app)] = {}
-        for cell in _all_cells(app.top_level):
+        for cell in all_cells(app.top_level):
             for lifecycle in cell.soma_bound:
                 name = f"{cell.soma_path}.#machine.{lifecycle.decl.name}"
                 self._watch_lifecycle(machine, app.engine.table(name, PLAIN), app, report)
@@ -142,8 +142,9 @@ def _after_put(table: Table, told: Callable[[Key, Entry], None]) -> None:
     table.put = put  # type: ignore[method-assign]  # of this object, in a simulation
 
 
-def _all_cells(cells: Sequence[Cell]) -> list[Cell]:
+def all_cells(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells with those of their interiors."""
     found: list[Cell] = []
     for cell in cells:
-        found += [cell, *_all_cells(cell.soma_interior)]
+        found += [cell, *all_cells(cell.soma_interior)]
     return found

@@ -8,8 +8,10 @@ from functools import partial
 from ..spec import ProgramSpec
 from .application import Application
 from .clients import Clients, Entry
+from .cluster_checks import ClusterClients
 from .lifecycle import LifecycleRules
 from .machine import Factory
+from .member import Member
 from .simulation import Workload
 
 
@@ -17,4 +19,6 @@ def subject(
     spec: ProgramSpec, entries: Sequence[Entry], rules: LifecycleRules | None = None
 ) -> tuple[Factory, Workload]:
     """How to make a process of a program, and clients that call it and check it."""
+    if any(cell.soma_scale is not None for cell in spec.all_cells):
+        return partial(Member, spec=spec), ClusterClients(spec, entries, rules)
     return partial(Application, spec=spec), Clients(spec, entries, rules)

@@ -1,0 +1,86 @@
+"""Clients of a cluster, who expect that nothing acknowledged is lost and that all nodes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..cell import Cell
+from . import checks
+from .clients import Clients
+from .history import RUNNING
+from .lifecycle import all_cells
+from .machine import Machine
+from .member import Member
+
+
+class ClusterClients(Clients):
+    """Adds what a cluster promises to what each node does."""
+
+    def _born(self, machine: Machine) -> None:
+        super()._born(machine)
+        process: Any = machine.process
+        for cell in all_cells(process.app.top_level):
+            _note_ids(cell)
+
+    def verdict(self) -> Sequence[str]:
+        """What healed nodes still owe: the same members, the same data, all that was promised."""
+        super().verdict()
+        members: list[Member] = self.processes()
+        down = [machine.name for machine in self.simulation.machines if machine.process is None]
+        if down:
+            return [f"{' '.join(down)} did not start"]
+        wrong = unsettled(members)
+        if not wrong:
+            ledger = checks.Ledger(self.operations)
+            wrong = [
+                *checks.unequal_replicas(members),
+                *checks.lost_writes(members, ledger),
+                *checks.strange_values(members, ledger),
+            ]
+        return wrong or checks.repeated_ids(self.operations)
+
+    def may_wipe(self, machine: Machine) -> bool:
+        """A disk may go when all that it has is stored elsewhere, on nodes that are up."""
+        process = machine.process
+        others = [other for other in self.processes() if other is not process]
+        return (
+            isinstance(process, Member)
+            and all(other.engine.idle for other in others)
+            and checks.safe_without(process, others)
+        )
+
+
+def unsettled(members: Sequence[Member]) -> list[str]:
+    """Nodes that do not see all others alive and ready."""
+    ids = {member.id for member in members}
+    wrong = []
+    for member in members:
+        seen = {
+            id: f"{known.state.status}, {known.state.ring}"
+            for id, known in member.membership.members.items()
+        }
+        if seen != dict.fromkeys(seen.keys() | ids, "alive, ready"):
+            wrong.append(f"{member.id} sees {dict(sorted(seen.items()))}")
+    return wrong
+
+
+def _note_ids(cell: Cell) -> None:
+    """Has the results of this cell's `next_id` noted in the operation that asked for them."""
+    plain, plain_async = cell.next_id, cell.next_id_async
+    name = cell.soma_path
+
+    def note(number: int) -> int:
+        operation = RUNNING.get()
+        if operation is not None:
+            operation.ids.append((name, number))
+        return number
+
+    def next_id() -> int:
+        return note(plain())
+
+    async def next_id_async() -> int:
+        return note(await plain_async())
+
+    cell.next_id = next_id  # type: ignore[method-assign]  # of this object, in a simulation
+    cell.next_id_async = next_id_async  # type: ignore[method-assign]
