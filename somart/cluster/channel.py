@@ -66,10 +66,13 @@ class Channel:
         self._reader = reader
         self._writer = FrameWriter(config.frame_bytes, keys.sending if keys else None)
         self._config = config
+        self._most_frames = config.queue_frames
+        self._most_bytes = config.queue_bytes
         self._frames: deque[bytes] = deque()
         self._waiting = 0
         self._more: trio.Event | None = None
         self._finishing = False
+        self._closed = False
         self._scope = trio.CancelScope()
 
     @property
@@ -82,10 +85,10 @@ class Channel:
 
         Raises ValueError for what cannot travel.
         """
-        if self._finishing or self._scope.cancel_called:
+        if self._finishing or self._closed:
             return 0
         frames = self._frames
-        if len(frames) >= self._config.queue_frames or self._waiting >= self._config.queue_bytes:
+        if len(frames) >= self._most_frames or self._waiting >= self._most_bytes:
             self.close(f"it reads too slowly: {len(frames)} frames, {self._waiting} bytes wait")
             return 0
         data = self._writer.frame(message)
@@ -99,6 +102,7 @@ class Channel:
         """Ends the link at once; what is queued is lost."""
         if self.reason is None:
             self.reason = reason
+        self._closed = True
         self._frames.clear()
         self._scope.cancel()
 
@@ -120,7 +124,7 @@ class Channel:
                     await self._read(receive)
                     nursery.cancel_scope.cancel()
         finally:
-            self._scope.cancel()
+            self._closed = True
             self._frames.clear()
             self.ended.set()
             await _close(self._stream)
