@@ -10,6 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta, MsgspecError, Struct, msgpack
 
+from ..consensus.messages import Here, ServiceMessage
+
 Name = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0)]
@@ -257,20 +259,26 @@ class SyncDone(_Message, frozen=True, tag="EVENT _cluster_sync_done"):
 
 
 class IdRequest(_Message, frozen=True, tag="EVENT _cluster_ids"):
-    """A block of ids for a counter, please; or, `region`, a share of the sender's own region."""
+    """A block of `count` ids for a counter, please, above what the sender has used without a
+    cluster; or, `region`, a share of the receiver's own region."""
 
     request: Count
     counter: Name
     region: bool = False
+    count: Count = 0
+    above: Count = 0
 
 
 class IdBlock(_Message, frozen=True, tag="EVENT _cluster_ids_reply"):
-    """Ids `first` to `last` are the receiver's alone; `last` 0: none to give."""
+    """Ids `first` to `last` are the receiver's alone; `last` 0: none to give. `keeper` is who keeps
+    the frontier, as far as the sender knows; `keeper_here`: the sender itself."""
 
     request: Count
     counter: Name
     first: Count
     last: Count
+    keeper: Name = ""
+    keeper_here: bool = False
 
 
 # --- signals -------------------------------------------------------------------------------------
@@ -352,6 +360,8 @@ Message = (
     | TimerRan
     | Traffic
     | Status
+    | Here
+    | ServiceMessage
 )
 
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster.clocks import Clock, SystemClock
+from ..cluster.config import ClusterConfig
+from ..cluster.ids import TABLE as ID_TABLE
+from ..cluster.ids import Ids
 from ..cluster.messages import Write
 from ..cluster.placement import Placement, counters_of, placements_of
 from ..cluster.replica import Change, Replica, SystemRows, state_of, to_wire, write_from
@@ -89,6 +92,7 @@ class ClusterEngine(StandaloneEngine):
         key_file: str | Path | None = None,
         clock: Clock | None = None,
         database_factory: DatabaseFactory | None = None,
+        config: ClusterConfig | None = None,
         waiter: Callable[[], Waiter] = trio_waiter,
     ) -> None:
         clocks = SystemClock() if clock is None else clock
@@ -97,8 +101,11 @@ class ClusterEngine(StandaloneEngine):
         )
         self.node_id = node_id
         self.placements: Mapping[str, Placement] = placements_of(spec)
-        self.counters = counters_of(spec)
+        self._counters: dict[Table, bool] = {}
+        self._counter_names = frozenset(counters_of(spec))
         self.replica = Replica(self.placements, clocks, self)
+        self.ids = Ids(config or ClusterConfig(), clocks, self)
+        """The core gives it messages, and says who founds a cluster."""
         self.on_batch: OnBatch | None = None
         self.remote: Remote | None = None
         self.waiter = waiter
@@ -128,6 +135,8 @@ class ClusterEngine(StandaloneEngine):
             return self._tables[name]
         table = super().table(name, rules, log)
         placement = self.placements.get(name)
+        if name in self._counter_names:
+            self._counters[table] = True
         if placement is not None:
             table.textual = placement.stamped
             self._versions[table] = VersionTable(name)
@@ -153,6 +162,10 @@ class ClusterEngine(StandaloneEngine):
     def sums(self, table: Table) -> bool:
         """Whether additions of several nodes to an Int in a table are summed: in all replicated."""
         return table in self._versions
+
+    def id_after(self, table: Table, last: int) -> int:
+        """The id that follows one in a counter; those of cells with `scale` are the cluster's."""
+        return self.ids.after(table.name, last) if table in self._counters else last + 1
 
     def record_key(self, table: Table) -> Key:
         """The key of the next record of a log."""
@@ -215,6 +228,7 @@ class ClusterEngine(StandaloneEngine):
         super().open()
         if self._database is None:
             self.replica.origin = self._born()
+            self._restore_ids({}, alone=False)
             return
         try:
             self._open_node()
@@ -227,6 +241,7 @@ class ClusterEngine(StandaloneEngine):
         database = self._database
         assert database is not None
         known = {key: str(value) for key, value in self._node.load()}
+        ids = self.system_table(ID_TABLE)
         self.replica.origin = known.get("origin") or self._born()
         self.replica.last = unpacked(known["clock"]).stamp if "clock" in known else BEGINNING
         self.boot = int(known.get("boot", 0)) + 1
@@ -235,7 +250,8 @@ class ClusterEngine(StandaloneEngine):
             if stamped:
                 give_text_keys(database, table, self.origin)
         changes: Changes = {}
-        if known.get("opens") != str(database.opens - 1):
+        alone = known.get("opens") != str(database.opens - 1)
+        if alone:
             stamp_for = self._new_stamp if known else self._old_stamp
             changes = adopt(database, kept, stamp_for, self.clock())
         rows = {"origin": self.origin, "boot": str(self.boot), "opens": str(database.opens)}
@@ -245,6 +261,16 @@ class ClusterEngine(StandaloneEngine):
         for table, versions in self._versions.items():
             if table.durable:
                 self._load_versions_later(table, versions)
+        self._restore_ids({key: str(value) for key, value in ids.load()}, alone)
+
+    def _restore_ids(self, rows: Mapping[str, str], alone: bool) -> None:
+        used: dict[str, int | None] = {}
+        for table in self._counters:
+            table.ready()
+            entry = table.entries.get("next_id")
+            forgotten = entry is None and not table.durable
+            used[table.name] = None if forgotten else 0 if entry is None else int(entry.value)
+        self.ids.restore(rows, used, self.boot, alone)
 
     def _kept(self) -> list[Kept]:
         return [
@@ -289,6 +315,16 @@ class ClusterEngine(StandaloneEngine):
 
     def commit(self, transaction: Transaction) -> int:
         """Applies in memory and tells the core; the ticket says what the answer waits for."""
+        ticket = self._commit(transaction)
+        for table, pending in transaction.writes.items():
+            if table not in self._counters:
+                continue
+            entry = pending.data.get("next_id")
+            if entry is not None:
+                self.ids.used(table.name, int(entry.value))
+        return ticket
+
+    def _commit(self, transaction: Transaction) -> int:
         if not any(table in self._versions for table in transaction.writes):
             return super().commit(transaction)
         if not transaction.valid():
