@@ -22,6 +22,7 @@ from .clocks import Clock
 from .comparing import Comparing
 from .config import ClusterConfig
 from .dialling import Dialling
+from .doubles import Doubles
 from .members import (
     ALIVE,
     DEAD,
@@ -90,8 +91,8 @@ class Membership:
         self._changes: list[Change] = []
         self._agenda = Agenda()
         self._links: dict[str, str] = {}  # peer: which of its lives greeted over it
-        self._rivals: dict[str, int] = {}
-        self._refused: dict[str, str] = {}
+        self._doubles = Doubles()
+        self._full = False
         self._gossip_from = self._awake_at = self._resumed = self._now()
         self._gossiping = False
         self._fresh = record.incarnation == 0
@@ -307,8 +308,17 @@ class Membership:
             member = self.members.get(state.id)
             if member is None:
                 self._put(state, news, at_once=whole_table)
-            elif member.state != state and (merged := merge(member.state, state)) != member.state:
-                self._put(merged, news)
+            elif member.state != state:
+                doubtful = state.status == DEAD and self._vouches_for(member)
+                merged = merge(member.state, replace(state, status=SUSPECT) if doubtful else state)
+                if merged != member.state:
+                    self._put(merged, news)
+
+    def _vouches_for(self, member: Member) -> bool:
+        """Whether this node has lately heard of a member that others, cut off maybe, call dead: it
+        is a suspect here then, and dies here if nothing more is heard."""
+        heard = self._now() - member.heard < self.config.dead_ms
+        return heard and member.state.id in self._links and is_live(member.state)
 
     def _put(self, state: MemberState, news: bool, at_once: bool = False) -> None:
         now = self._now()
@@ -316,7 +326,9 @@ class Membership:
         old = None if known is None else known.state
         member = self.members.put(state, now)
         if member is None:
-            self._note(f"there are too many members to take in '{state.id}'")
+            if not self._full:
+                self._full = True
+                self._note(f"there are too many members to take in '{state.id}' and others")
             return
         if news:
             self._tell(state.id)
@@ -387,7 +399,7 @@ class Membership:
         """Others know me; whatever they know that is not so is refuted by a new incarnation."""
         if state.boot == self.me.boot:
             self.established = True
-        elif self._is_rival(state):
+        elif self.established and self._doubles.is_rival(self.me, state):
             self._give_way(state)
             return
         merged = merge(self.me, state)
@@ -402,15 +414,6 @@ class Membership:
         self._change_me(
             replace(self.me, incarnation=incarnation, expelled=expelled, joined=joined, ring=ring)
         )
-
-    def _is_rival(self, state: MemberState) -> bool:
-        """Whether another process lives under this node's id: it has contradicted this one twice.
-        Once may be a late word of an earlier life."""
-        if not self.established or state.incarnation <= self.me.incarnation:
-            return False
-        before = self._rivals.get(state.boot)
-        self._rivals[state.boot] = state.incarnation
-        return before is not None and before < state.incarnation
 
     def _give_way(self, other: MemberState) -> None:
         """A later process has taken this node's id while the others could not ask this one."""
@@ -587,8 +590,7 @@ class Membership:
         return now
 
     def _refuse(self, id: str, boot: str) -> str:
-        if self._refused.get(id) != boot:
-            self._refused[id] = boot
+        if self._doubles.is_news(id, boot):
             self._note(f"refused a second process with the id '{id}'")
         return f"the id '{id}' is in use by another process that is alive"
 

@@ -72,6 +72,7 @@ class TinyNetwork:
         self.config = config or ClusterConfig()
         self.places: dict[str, Place] = {}
         self.loss = 0.0
+        self.formed_after = 0
         self.cuts: set[tuple[str, str]] = set()
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
@@ -249,9 +250,11 @@ class TinyNetwork:
             return
         other = self.places.get(address)
         pair = (place.address, address)
-        if other is None or other.node is None or pair in self.cuts or pair[::-1] in self.cuts:
+        silent = other is None or other.node is None or other.paused_until > self.now
+        if silent or pair in self.cuts or pair[::-1] in self.cuts:
             self.at(self.now + REDIAL_MS, lambda: self._dial(place, life, address))
             return
+        assert other is not None
         self.at(self.now + self._delay(), lambda: self._arrive(place, life, address, other))
 
     def _arrive(self, place: Place, life: int, address: str, other: Place) -> None:
@@ -291,5 +294,6 @@ def cluster(size: int, seed: int = 1, config: ClusterConfig | None = None) -> Ti
     net.start("n1", founder=True)
     for number in range(2, size + 1):
         net.start(f"n{number}", seeds=["n1:1"])
-    net.run(60_000, until=net.formed)
+    net.formed_after = net.run(60_000, until=net.formed)
+    net.run(1_000)
     return net
