@@ -60,6 +60,8 @@ class Host:
         self._flush_at = -1
 
     def start(self) -> None:
+        if self.alive:
+            return
         self.life += 1
         self.alive = True
         self._ticks_at = self._flush_at = -1

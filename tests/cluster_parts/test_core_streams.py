@@ -22,3 +22,35 @@ def test_a_write_is_on_all_nodes_within_a_round_trip() -> None:
     assert [host.value("notes", "k") for host in net.living] == ["v"] * 3
     net.run(2_000)
     assert not net.hosts["n1"].core.journal.batches
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nodes_converge_under_loss_repetition_reordering_and_crashes(seed: int) -> None:
+    net = cluster(3, seed)
+    net.loss, net.twice, net.late = 0.15, 0.1, 0.3
+    rng = net.rng
+    acknowledged: dict[str, int] = {}
+    counted = 0
+    for step in range(60):
+        host = rng.choice(net.living)
+        if rng.random() < 0.8:
+            host.call("put", "notes", f"k{step}", str(step))
+            acknowledged[f"k{step}"] = step
+            host.call("put", "stock", f"s{step}", step)
+            host.call("add", "prices", "sum", step)
+            counted += step
+            host.call("say", f"line {step}")
+        else:
+            host.call("put", "notes", "fought over", f"{step}")
+        if rng.random() < 0.1 and len(net.living) > 1:
+            victim = rng.choice(net.living)
+            victim.crash()
+            net.at(rng.randrange(5_000), victim.start)
+        net.run(rng.randrange(300))
+    net.run(5_000)
+    converge(net)
+    for host in net.living:
+        notes = host.held("notes")
+        assert all(notes[key] == str(step) for key, step in acknowledged.items())
+        assert host.value("prices", "sum") == counted
+        assert len(host.held("trail#log")) == len(acknowledged)
