@@ -229,7 +229,7 @@ class Ids:
     def peers(self, linked: Iterable[str]) -> None:
         """The members that there are links with."""
         self._peers = sorted(linked)
-        for number, question in list(self._questions.items()):
+        for question in list(self._questions.values()):
             if question.due and question.peer not in self._peers:
                 question.due = 0
                 self._ask(question.counter, after=question.peer)

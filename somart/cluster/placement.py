@@ -1,4 +1,4 @@
-"""Which tables of a program are replicated, and to how many nodes (spec 3 §4.2, §5.8; issue 4.7)."""
+"""Which tables of a program are replicated, and to how many nodes (spec 3 §4.2 and §5.8)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Placement(NamedTuple):
 
 
 def placements_of(spec: ProgramSpec) -> dict[str, Placement]:
-    """The replicated tables by name: shared slots with their logs and histories, shared machines."""
+    """The replicated tables: shared slots with their logs and histories, shared machines."""
     found: dict[str, Placement] = {}
     for cell in spec.all_cells:
         if cell.soma_scale is not None and cell.soma_scale.consistency != STRONG:

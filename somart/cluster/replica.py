@@ -279,7 +279,7 @@ class Replica:
 
 def to_wire(version: Version) -> VersionWire:
     """A version as it travels."""
-    return VersionWire(tuple(version.stamp), dict(version.added) if version.added else None)
+    return VersionWire((*version.stamp,), dict(version.added) if version.added else None)
 
 
 def from_wire(wire: VersionWire) -> Version:

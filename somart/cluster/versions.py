@@ -1,7 +1,7 @@
 """The version of a key, and how two replicas of it become one: pure functions on `merge.py`.
 
-A key's *version* is the stamp of its last write and, for convergent integers, per node how often and
-how much was added since. A *state* is a version with what the key shows. Merging states is
+A key's *version* is the stamp of its last write and, for convergent integers, per node how often
+and how much was added since. A *state* is a version with what the key shows. Merging states is
 commutative, associative and idempotent (a join, Shapiro and others 2011): the later stamp wins;
 under the same stamp the additions of every node count, once. So concurrent additions are all kept,
 and a later write replaces the value together with the additions to it.

@@ -47,7 +47,7 @@ class VersionTable:
         self._deleted = []
 
     def ready(self) -> None:
-        """Loads the versions if that has not happened yet; every use from outside begins with it."""
+        """Loads the versions if that has not happened yet; every use begins with it."""
         if self._loader is not None:
             stored = list(self._loader())  # may fail, and then is tried again
             self._loader = None

@@ -23,7 +23,6 @@ from ..cluster.placement import Placement, counters_of, placements_of
 from ..cluster.replica import Change, Replica, SystemRows, state_of, to_wire, write_from
 from ..cluster.versions import (
     ABSENT,
-    BEGINNING,
     NEVER,
     Version,
     increment,
@@ -38,7 +37,7 @@ from ..errors import SomaError
 from ..memory.codec import check_key
 from ..memory.properties import SlotRules
 from ..memory.table import Added, Entry, Key, Table
-from ..merge import Stamp
+from ..merge import BEGINNING, Stamp
 from ..spec import ProgramSpec
 from ..transaction import Pending, Transaction
 from .base import DURABLE, Conflict
@@ -124,7 +123,8 @@ class ClusterEngine(StandaloneEngine):
 
     @property
     def next_ticket(self) -> int:
-        """The ticket of the commit that `on_batch` is called in."""
+        """The ticket of the commit that `on_batch` is called in; DURABLE without a data directory.
+        With one, `on_batch` must give at least one row, so that there is a commit."""
         return DURABLE if self._database is None else self._last_ticket + 1
 
     # --- tables ----------------------------------------------------------------------------------
@@ -460,12 +460,6 @@ class ClusterEngine(StandaloneEngine):
         """Forgets expired entries, and some time later their versions."""
         super().sweep()
         self.replica.expire()
-
-    @property
-    def next_ticket(self) -> int:
-        """The ticket of the commit that `on_batch` is called in; DURABLE without a data directory.
-        With one, `on_batch` must give at least one row, so that there is a commit."""
-        return DURABLE if self._database is None else self._last_ticket + 1
 
     # --- durability ------------------------------------------------------------------------------
 

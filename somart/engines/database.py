@@ -191,7 +191,8 @@ class Database:
 
     def rows(self, table: Table) -> list[tuple[Any, ...]]:
         """The rows of a prepared table as they are stored, in order of first insertion."""
-        sql = f'SELECT key, value, type, written, expires FROM "{self._sql[table.name]}" ORDER BY rowid'
+        name = self._sql[table.name]
+        sql = f'SELECT key, value, type, written, expires FROM "{name}" ORDER BY rowid'
         return _guarded(
             lambda: self._connection.execute(sql).fetchall(), f"cannot read '{self.path}'"
         )

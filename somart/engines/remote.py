@@ -1,4 +1,4 @@
-"""Reads that other nodes answer: the door between slots, which wait, and the core, which does not."""
+"""Reads that other nodes answer: between slots, which wait, and the core, which does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..memory.table import Entry, Key, Table
 from ..transaction import Far, Transaction
 
 T = TypeVar("T")
-GotOne = Callable[[Write | None | SomaError], None]
+GotOne = Callable[[Write | SomaError | None], None]
 """Takes the newest state of a key that was found (with the local one merged in), None for a key
 that nobody has heard of, or why there is no answer."""
 GotMany = Callable[[list[Write] | SomaError], None]

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from ..cluster.versions import BEGINNING, Stamp, Version, carried, packed, record_key
+from ..cluster.versions import Version, carried, packed, record_key
 from ..memory.table import Entry, Key, Table
+from ..merge import BEGINNING, Stamp
 
 if TYPE_CHECKING:
     from .database import Changes, Row, Storage
@@ -90,7 +91,7 @@ def adopt(
 
 
 def give_text_keys(database: Storage, table: Table, origin: str) -> None:
-    """Renames the records of a log that a standalone node has numbered, once; they stay in order."""
+    """Renames, once, the records of a log that a standalone node has numbered, in order."""
     if database.numbered(table):
         entries = sorted(database.load(table))
         names = record_keys([entry for _, entry in entries], origin)

@@ -1,8 +1,8 @@
 """Slots that other nodes may hold: the operations of `Slot` as coroutines.
 
 Only a slot that is sharded over several nodes ever waits. What other nodes answer becomes part of
-what the transaction sees (`Transaction.far`), and then the operation runs as on a slot of this node:
-with its properties, invariants and the transaction's own writes.
+what the transaction sees (`Transaction.far`), and then the operation runs as on a slot of this
+node: with its properties, invariants and the transaction's own writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The engine of a node: versions with every write, stored together, merged from others (issue 4)."""
+"""The engine of a node: a version with every write, stored together, merged from others."""
 
 from __future__ import annotations
 
