@@ -158,3 +158,26 @@ RaftMessage = (
     | ReadRequest
     | ReadReply
 )
+
+
+class Forward(Struct, frozen=True, array_like=True, tag="RAFT PROPOSE"):
+    """Commands for the leader, packed."""
+
+    sender: str
+    commands: tuple[bytes, ...]
+
+
+class NotLeader(Struct, frozen=True, array_like=True, tag="RAFT NOT LEADER"):
+    """Proposals with these numbers are in no log by their sender's last `Forward`."""
+
+    sender: str
+    numbers: tuple[int, ...]
+
+
+class Here(Struct, frozen=True, array_like=True, tag="RAFT HERE"):
+    """The sender takes part in consensus, with the data directory of this identity."""
+
+    sender: str
+
+
+ServiceMessage = RaftMessage | Forward | NotLeader

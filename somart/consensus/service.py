@@ -15,7 +15,14 @@ import msgspec
 from msgspec import Struct
 
 from .core import Output, Raft, Role
-from .messages import Configuration, Entry, RaftMessage, SnapshotChunk
+from .messages import (
+    Configuration,
+    Entry,
+    Forward,
+    NotLeader,
+    ServiceMessage,
+    SnapshotChunk,
+)
 from .proposal import Command, Key, Row, TransactionId, pack, unpack
 from .state import WINDOW, Change, Outcome, State, Tables
 from .storage import (
@@ -27,23 +34,6 @@ from .storage import (
     write_output,
     write_snapshot,
 )
-
-
-class Forward(Struct, frozen=True, array_like=True, tag="RAFT PROPOSE"):
-    """Commands for the leader, packed."""
-
-    sender: str
-    commands: tuple[bytes, ...]
-
-
-class NotLeader(Struct, frozen=True, array_like=True, tag="RAFT NOT LEADER"):
-    """Proposals with these numbers are in no log by their sender's last `Forward`."""
-
-    sender: str
-    numbers: tuple[int, ...]
-
-
-ServiceMessage = RaftMessage | Forward | NotLeader
 
 
 class ReplicatedTables(Tables, Protocol):

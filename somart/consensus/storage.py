@@ -31,7 +31,7 @@ class Rows(Protocol):
 
     def prepare(self, tables: list[Table]) -> None: ...
 
-    def rows(self, name: str) -> list[tuple[Any, ...]]: ...
+    def rows(self, table: Table) -> list[tuple[Any, ...]]: ...
 
 
 class Snapshot(Struct, frozen=True, array_like=True):
@@ -68,10 +68,11 @@ def load(rows: Rows, state: State) -> Loaded:
 
     Raises msgspec.DecodeError when it is damaged, SomaError when it cannot be read.
     """
-    meta = {key: value for key, value, *_ in rows.rows(META)}
+    log_table, changes_table, meta_table = system_tables()
+    meta = {key: value for key, value, *_ in rows.rows(meta_table)}
     entries = [
         Entry(key, int(tag.split("/")[0]), tag.split("/")[1], value)
-        for key, value, tag, *_ in sorted(rows.rows(LOG))
+        for key, value, tag, *_ in sorted(rows.rows(log_table))
     ]
     snapshot = Snapshot(0, 0, Configuration())
     if "snapshot" in meta:
@@ -79,7 +80,7 @@ def load(rows: Rows, state: State) -> Loaded:
     applied = 0
     if "applied" in meta:
         applied, saved = _applied.decode(meta["applied"])
-        changes = [_change.decode(value) for _, value, *_ in sorted(rows.rows(CHANGES))]
+        changes = [_change.decode(value) for _, value, *_ in sorted(rows.rows(changes_table))]
         state.restore(saved, changes)
     hard = HardState(*_hard.decode(meta["hard"])) if "hard" in meta else HardState()
     log = Log(snapshot.index, snapshot.term, snapshot.configuration, entries)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..cluster.clocks import Clock, SystemClock
 from ..cluster.placement import strong_tables_of
+from ..consensus.messages import ServiceMessage
 from ..consensus.proposal import APPENDED, Key, Proposal, Row, TransactionId
-from ..consensus.service import Failure, Service, ServiceMessage
+from ..consensus.service import Failure, Service
 from ..consensus.state import Outcome
 from ..consensus.storage import system_tables
 from ..errors import NO_QUORUM, UNKNOWN, SomaError
@@ -29,13 +30,14 @@ from .remote import Waiter, trio_waiter
 from .strong import StrongTables, row_of
 
 if TYPE_CHECKING:
-    from .database import Changes, DatabaseFactory
+    from .database import Changes, DatabaseFactory, Storage
     from .database import Row as StoredRow
 
 NEW_RECORDS = 1 << 62
 """Keys of log records from here on are a transaction's own, until the proposal is applied."""
 
 RETRY_STORE_MS = 1_000
+FAR = 1 << 60
 
 
 @dataclass(slots=True)
@@ -122,6 +124,18 @@ class ConsensusEngine(ClusterEngine):
         if self._database is not None:
             self._database.prepare(system_tables())
             self.strong.stored = self._stored_form
+
+    def store_now(self, changes: Changes) -> None:
+        """Stores rows before anything else happens. Raises SomaError when it cannot."""
+        if self._database is not None:
+            ticket = self._enqueue(changes, [])
+            self.flush()
+            self.check(ticket)
+
+    @property
+    def database(self) -> Storage | None:
+        """The open database, if there is a data directory."""
+        return self._database
 
     def _stored_form(self, table: Table, key: Key, entry: Entry, row: Row) -> StoredRow:
         if table.rules.encrypted:
@@ -336,13 +350,17 @@ class ConsensusEngine(ClusterEngine):
         if turn.write is not None:
             self._store(turn.write)
 
+    def retry_at(self) -> int:
+        """When to call `drive` because a write has failed."""
+        return self._store_again_at if self._unstored is not None else FAR
+
     def _store(self, changes: Changes) -> None:
         self._unstored = changes
         if self._database is None:
             self._stored(stored=True)
             return
         ticket = self._enqueue(changes, [])
-        self._store_again_at = self.clocks.monotonic() + (1 << 40)
+        self._store_again_at = FAR
         self.on_durable(ticket, self._stored)
 
     def _stored(self, stored: bool) -> None:

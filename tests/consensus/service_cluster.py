@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 
 from somart.consensus.core import Raft, RaftConfig, Role, bootstrap
+from somart.consensus.messages import ServiceMessage
 from somart.consensus.proposal import Key, Proposal, Row, TransactionId
 from somart.consensus.service import (
     Failure,
     Service,
     ServiceConfig,
-    ServiceMessage,
 )
 from somart.consensus.state import Outcome, State
 from somart.consensus.storage import Changes, load
+from somart.memory.table import Table
 
 CODEC = msgspec.msgpack.Decoder(ServiceMessage)
 Rows = dict[str, dict[Key, Any]]
@@ -69,8 +70,8 @@ class DiskRows:
     def prepare(self, tables: list[Any]) -> None:
         return
 
-    def rows(self, name: str) -> list[Any]:
-        return list(self.tables.get(name, {}).values())
+    def rows(self, table: Table) -> list[Any]:
+        return list(self.tables.get(table.name, {}).values())
 
     def write(self, changes: Changes) -> None:
         for (table, key), row in changes.items():
