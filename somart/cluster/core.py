@@ -31,6 +31,8 @@ from .messages import (
     GetReply,
     Gossip,
     Heartbeat,
+    IdBlock,
+    IdRequest,
     Join,
     Members,
     Message,
@@ -106,6 +108,8 @@ class ClusterCore:
         self._joined = 0 if before is None else before.joined
         """The incarnation in which this node last came into the ring, as far as the data here
         know."""
+        self.ids = engine.ids
+        self._founds = before is None and membership.me.ring == READY
         self._wire()
         engine.on_batch = self.on_batch
         engine.remote = self
@@ -121,14 +125,18 @@ class ClusterCore:
         self.answers.serves = self.reads.serves
         self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
         self.answers.merge = self._merge_pushed
+        self.ids.wake = lambda: self.context.wake()
 
     def start(self) -> None:
         """The engine is open. Nothing is sent before."""
+        if self._founds:
+            self.ids.found()
         if self.membership.me.ring == READY:
             self.fetching.assume_all()
         self._follow()
         self._later(self.config.sync_interval_ms, self._sync_round)
         self._later(self.config.resend_ms, self._catch_up_step)
+        self._later(self.config.resend_ms, self.ids.tick)
 
     def _later(self, interval: int, action: Callable[[], None]) -> None:
         """Repeats something at about that interval."""
@@ -154,6 +162,7 @@ class ClusterCore:
         self.outbox.connected(peer)
         for message in self.schedules.announcements():
             self.context.send(peer, message)
+        self.ids.peers(self.context.linked)
         self.fetching.step()
 
     def disconnected(self, peer: str) -> None:
@@ -165,6 +174,7 @@ class ClusterCore:
         if comparison is not None:
             comparison.end(False)
         self.reads.disconnected(peer)
+        self.ids.peers(self.context.linked)
         self._follow()
 
     def receive(self, peer: str, message: Message) -> None:
@@ -202,6 +212,8 @@ class ClusterCore:
                 self.reads.answered(peer, message)
             case TimerRan():
                 self.schedules.heard(message)
+            case IdRequest() | IdBlock():
+                self.ids.receive(peer, message)
             case _:
                 pass
 
@@ -223,6 +235,7 @@ class ClusterCore:
         self._follow()
         self.inbox.flush()
         self.outbox.flush()
+        self.context.outputs.extend(self.ids.take())
         outputs = self.context.outputs
         if not outputs and not self._held:
             return []

@@ -96,7 +96,8 @@ class Ids:
         self._questions: dict[int, _Question] = {}
         self._number = 0
         self._outputs: list[Output] = []
-        self._stored: Mapping[str, str] = {}
+        self.wake: Callable[[], None] = lambda: None
+        """Called when there is something to send though nobody has just asked."""
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -328,6 +329,7 @@ class Ids:
         def told(ok: bool) -> None:
             if ok:  # else these ids are nobody's
                 self._answer(peer, message, span)
+                self.wake()
 
         self._ledger.on_durable(self._ledger.record(rows), told)
 

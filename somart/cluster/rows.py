@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from ..engines.remote import Remote
+from .ids import Ids
 from .messages import Write
 from .replica import Replica, SystemRows
 
@@ -14,6 +15,7 @@ class ClusterEngineDoor(Protocol):
     """What the core needs of `engines.cluster.ClusterEngine`."""
 
     replica: Replica
+    ids: Ids
     on_batch: Callable[[list[Write]], SystemRows] | None
     remote: Remote | None
 
