@@ -38,11 +38,13 @@ lint: $(READY) ## check formatting, style, types and layers
 bench: $(READY) ## measure generated code, storage, serving and proofs against their peers
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/verifying.py
+	$(BIN)/python bench/bus.py
 
 soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples (SECONDS, KILLS, FACTOR)
 	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_compiler.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_http.py $(SECONDS)
+	$(BIN)/python tests/soak/fuzz_bus.py $(SECONDS)
 	$(BIN)/python tests/soak/kill_campaign.py $(KILLS)
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 

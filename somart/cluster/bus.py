@@ -101,7 +101,6 @@ class Bus:
         self._pending: OrderedDict[trio.CancelScope, None] = OrderedDict()
         self._dialling: dict[str, trio.CancelScope] = {}
         self._complaints = Complaints(clock, log)
-        self._pumping = False
         self._sleeping_until = 0
         self._woken = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -188,15 +187,10 @@ class Bus:
     def pump(self) -> None:
         """Does what the core asks for. To be called after anything that was told to the core."""
         core = self._core
-        if core is None or self._pumping or self._nursery is None:
+        if core is None or self._nursery is None:
             return
-        self._pumping = True  # what is done may tell the core something: a link that is full
-        try:
-            while outputs := core.take():
-                for output in outputs:
-                    self._do(output)
-        finally:
-            self._pumping = False
+        for output in core.take():
+            self._do(output)
         wakeup = core.next_wakeup()
         if wakeup is not None and wakeup < self._sleeping_until:
             self._woken.set()
