@@ -8,6 +8,7 @@ milliseconds. Chains are measured in processor time, the rest by the clock.
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import importlib
 import resource
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -26,13 +28,14 @@ from somac.frontend import nodes as n
 from somac.frontend.program import Program
 from somac.frontend.source import Source
 from somac.manifest import Manifest
-from somac.verify import verify
+from somac.verify import membership, verify
 from somac.verify.checker import Checker
 from somac.verify.ctl import parse
 from somac.verify.distribution import distribution_block
 from somac.verify.evidence import Explainer
 from somac.verify.explorer import explore
 from somac.verify.kripke import Kripke
+from somac.verify.replicas import LoggingSystem, MergingSystem, Observer, Setting, Watch
 
 ROUNDS = 5
 WIDEST_PEER = 100  # states; the peer's time grows faster than ours
@@ -217,6 +220,39 @@ def grid(size: int) -> Callable[[], object]:
     return work
 
 
+def replicated(level: str, setting: Setting) -> None:
+    """The states of two or three replicas of a lifecycle of 8 states and 12 arrows, with a property
+    that is watched. The goal is 100,000 distinct states per second."""
+    ring = [[1], [2], [3], [4, 1], [5, 7], [6, 2], [7], [0, 4]]
+    graph = Kripke([f"s{i}" for i in range(8)], ring)
+
+    def walk() -> int:
+        observer = Observer(graph, [Watch(0, 5)])
+        system: Any
+        if level == "strong":
+            system = LoggingSystem(observer, setting)
+        else:
+            system = MergingSystem(observer, setting, level == "causal")
+        found: Any = explore(system.initial(), system.steps, system.breaks)
+        assert found.complete
+        return int(found.states)
+
+    states = walk()
+    what = "2 and a client" if setting.client else str(setting.replicas)
+    row(f"replicas: {what}, {level}, {states:,} states", own(walk), states / 100, "<= 1")
+
+
+def replicas() -> None:
+    for level in ("eventual", "causal", "strong"):
+        replicated(level, Setting(2, 3))
+        replicated(level, Setting(3, 2))
+        replicated(level, Setting(2, 2, client=True))
+    for level in ("eventual", "strong"):
+        states, _ = membership.examined(level)
+        walk = functools.partial(membership.examined.__wrapped__, level)
+        row(f"the cluster itself, {level}: {states:,} states", own(walk), 2000, "<= 1")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="also a chain of 1,000,000 states")
@@ -229,6 +265,7 @@ def main() -> None:
     row("chain of 100,000 against ten times 10,000", long, 10 * short, "<= 1.2")
     row("`somac verify` of a chain of 100,000", command_line(100_000), 4_000, "<= 1")
     row("explorer: 125,000 states of three counters", milliseconds(grid(50), 3), 1250, "<= 1")
+    replicas()
     against_pymodelchecking()
     against_spin()
     few, many = milliseconds(scaled(50)), milliseconds(scaled(5_000))
