@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..frontend import nodes as n
 from . import kinds as k
+from .increments import Increment
 from .kinds import INTS
 from .literals import floating, format_text, integer, string
 from .lowering import SIGN, UNIT, Ex
@@ -142,6 +143,9 @@ class Access(Operators):
     def method(self, node: n.Method) -> Ex:
         found = slot_target(self.routines, self.routine, node.target)
         if found is not None:
+            increment = self.increments.get(id(node))
+            if increment is not None:
+                return self._increment(found, node.args[0], increment)
             return self.slot_operation(found, node.name, node.args)
         target, *args = self.operands((node.target, *node.args))
         listed = ", ".join(a.text for a in args)
@@ -176,6 +180,13 @@ class Access(Operators):
         ex = self.awaited(text, self.routines.shares(*found), k._SLOT_RESULTS.get(canonical, k.ANY))
         surplus = [v for v in values[needed:] if not v.pure]
         return self.before(ex, surplus) if surplus else ex
+
+    def _increment(self, found: tuple[n.Cell, n.Slot], key: n.Expr, increment: Increment) -> Ex:
+        parts: list[n.Expr] = [key, increment.amount]
+        if increment.default is not None:
+            parts.append(increment.default)
+        listed = ", ".join(value.text for value in self.operands(parts))
+        return self.awaited(f"{self.slot_path(*found)}.{increment.method}({listed})", True, k.UNIT)
 
     def after(self, values: Sequence[Ex], ex: Ex) -> Ex:
         """The expression, once the values were evaluated for their effects."""

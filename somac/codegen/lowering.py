@@ -10,6 +10,7 @@ from ..frontend import nodes as n
 from . import kinds as k
 from .effects import Effects
 from .fresh import Freshness
+from .increments import increments_of
 from .kinds import Kinds
 from .literals import string
 from .mangle import Namer
@@ -84,6 +85,7 @@ class Base(ABC):
         self.out = writer
         self.function: Function = routine.scopes.function
         self.fresh = Freshness(routine)
+        self.increments = increments_of(self.routines, self.effects, routine)
         self.annotated: set[Var] = set()
         self.filtered: dict[str, tuple[str, str]] = {}  # comprehensions that only filter
         self.loops = 0
