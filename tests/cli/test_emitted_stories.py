@@ -37,7 +37,7 @@ def run(folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return done.stdout
@@ -56,9 +56,10 @@ def test_the_stories_happen_to_running_programs(soma, cell, tmp_path: Path, leve
     assert '("acknowledges", 1, "executed", 0, [("execute", [[ENTITY], ' in lost + stated
     assert ("causal=True" in lost) == (level == "causal")
     assert f"{len(tests)} passed" in run(tmp_path / "found")
-    mended = TRADE.format(level=level).replace("confirmed -> cancelled", "")
-    (tmp_path / "app.cell").write_text(mended, "utf-8")
-    assert "invalid transition: confirmed → cancelled" in run(tmp_path / "found")
+    if level == "eventual":
+        mended = TRADE.format(level=level).replace("confirmed -> cancelled", "")
+        (tmp_path / "app.cell").write_text(mended, "utf-8")
+        assert "invalid transition: confirmed → cancelled" in run(tmp_path / "found")
 
 
 @pytest.mark.slow
