@@ -1,0 +1,105 @@
+"""How membership grows with the cluster: `python tests/soak/members_at_scale.py [SIZE …]`.
+
+Clusters of the given sizes (3 to 200) form over one seed, rest, lose a node, are cut in half and
+heal, in virtual time and from one seed. Prints the table of docs/scale.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cluster_parts"))
+
+from msgspec.msgpack import Encoder
+from tiny_network import BREAK_MS, Place, TinyNetwork
+
+from somart.cluster.members import Died
+from somart.cluster.messages import Message
+
+SIZES = (3, 10, 20, 50, 100, 200)
+QUIET_MS = 300_000
+"""How long a cluster rests before and while it is measured."""
+
+
+class Measured(TinyNetwork):
+    """A network that weighs what is sent."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.bytes = 0
+        self.largest = 0
+        self._encoder = Encoder()
+
+    def _send(self, place: Place, to: str, message: Message) -> None:
+        size = len(self._encoder.encode(message))
+        self.bytes += size
+        self.largest = max(self.largest, size)
+        super()._send(place, to, message)
+
+    def sent(self) -> int:
+        """Messages until now."""
+        return sum(place.sent.total() for place in self.places.values())
+
+
+def measure(size: int, seed: int = 1) -> list[str]:
+    """One row of the table."""
+    net = Measured(seed)
+    net.start("n1", founder=True)
+    for number in range(2, size + 1):
+        net.start(f"n{number}", seeds=["n1:1"])
+    formed = net.run(120_000, until=net.formed)
+    row = [f"{size}", f"{formed / 1000:.2f} s"]
+    net.run(60_000)
+    row += [f"{net.sent() / size:.0f}", f"{net.bytes / size / 1000:.0f} kB"]
+    net.run(QUIET_MS)
+    row += _rates(net, size, QUIET_MS)
+    victim, at = net.places["n2:1"], net.now
+    net.kill(victim)
+    row += _rates(net, size, 60_000)[:1]
+    deaths = [when - at for place in net.running for when, _ in place.of(Died)]
+    assert len(deaths) == size - 1, "somebody has not heard"
+    row.append(f"{min(deaths) / 1000:.2f} to {max(deaths) / 1000:.2f} s")
+    row.append(f"{_healing(net) / 1000:.1f} s")
+    row.append(f"{net.largest / 1000:.1f} kB")
+    return row
+
+
+def _rates(net: Measured, size: int, ms: int) -> list[str]:
+    """Messages and bytes per node and second while so much time passes."""
+    messages, weight = net.sent(), net.bytes
+    net.run(ms)
+    seconds = size * ms / 1000
+    return [f"{(net.sent() - messages) / seconds:.2f}", f"{(net.bytes - weight) / seconds:.0f}"]
+
+
+def _healing(net: Measured) -> int:
+    """From the end of a partition into halves until all tables are right and all links up."""
+    places = net.running
+    half = len(places) // 2
+    net.cut(places[:half], places[half:])
+    net.run(BREAK_MS + 40_000)
+    net.heal()
+    statuses = {place.id: "alive" for place in places} | {"n2": "dead"}
+    return net.run(120_000, until=lambda: _healed(places, statuses))
+
+
+def _healed(places: list[Place], statuses: dict[str, str]) -> bool:
+    return all(len(place.links) == len(places) - 1 for place in places) and all(
+        place.statuses() == statuses for place in places
+    )
+
+
+def main(sizes: list[int]) -> None:
+    """Prints the table."""
+    heads = ["nodes", "formed after", "messages to form", "bytes to form"]
+    heads += ["messages/s at rest", "bytes/s at rest", "messages/s after a death"]
+    heads += ["death known after", "halves healed after", "largest message"]
+    print("| " + " | ".join(heads) + " |")
+    print("|" + "---|" * len(heads))
+    for size in sizes:
+        print("| " + " | ".join(measure(size)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main([int(size) for size in sys.argv[1:]] or list(SIZES))
