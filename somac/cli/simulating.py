@@ -181,6 +181,8 @@ def _explain(wanted: Wanted, run: Callable[[Settings], Outcome], failed: Outcome
     calls = least.settings.only_calls
     kept = least.settings.calls if calls is None else len(calls)
     remark(f"minimised in {minimiser.runs} runs to {len(least.faults)} faults and {kept} calls:")
+    for fault in least.faults:
+        say(f"  {fault.at / 1000:.3f} s: {fault}")
     for failure in least.failures:
         say(f"  ✗ {failure}")
     _show_trace(least, complete=wanted.trace)

@@ -56,7 +56,7 @@ class OnSimulatedDisk(StandaloneEngine):
         """Puts the engine on a machine, before it is opened."""
         self._machine = machine
         self._life = machine.life
-        self._busy = False
+        self._storing = False
         self._waiters = trio.lowlevel.ParkingLot()
         self.undoing = False
         """A commit has failed, and memory goes back to what is stored."""
@@ -68,14 +68,14 @@ class OnSimulatedDisk(StandaloneEngine):
 
     def _enqueue(self, changes: Any, undo: Any) -> int:
         ticket = super()._enqueue(changes, undo)
-        if not self._busy:
-            self._busy = True
+        if not self._storing:
+            self._storing = True
             self._machine.world.after(0, self._begin_write)
         return ticket
 
     def _begin_write(self) -> None:
         if self._machine.life != self._life or not self._queue.waiting:
-            self._busy = False
+            self._storing = False
             return
         batch, changes = self._take_batch(), {}
         for commit in batch:
@@ -87,7 +87,8 @@ class OnSimulatedDisk(StandaloneEngine):
 
     def _written(self, batch: Any) -> None:
         if self._machine.life == self._life:
-            self._settle(batch, self._write(batch))
+            if self._queue.writing is batch:  # `flush` has not been quicker
+                self._settle(batch, self._write(batch))
             self._begin_write()
 
     def _settle(self, batch: Any, failure: SomaError | None) -> None:
@@ -96,10 +97,15 @@ class OnSimulatedDisk(StandaloneEngine):
         self.undoing = False
         self._waiters.unpark_all()
 
-    async def wait_durable(self, ticket: int) -> None:
+    def flush(self) -> None:
+        """Writes at once, also what was under way: at the start of a node, and at its end."""
+        if self._queue.writing:
+            self._settle(self._queue.writing, self._write(self._queue.writing))
+        super().flush()
+
+    async def _settling(self, ticket: int) -> None:
         while ticket > self._settled:
             await self._waiters.park()
-        self.check(ticket)
 
 
 class SimulatedEngine(OnSimulatedDisk):

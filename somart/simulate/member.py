@@ -1,24 +1,27 @@
-"""A node of a simulated cluster: the production engine and core, as the trio shell drives them."""
+"""A node of a simulated cluster: the production engine, membership and core behind the driver that
+the bus has in production."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import json
 from msgspec.structs import replace
 
 from ..app import App
+from ..cluster.boot import voters_of
 from ..cluster.core import ClusterCore
-from ..cluster.journal import STATE
+from ..cluster.driver import Driver
+from ..cluster.handshake import Hello
 from ..cluster.members import first_record
 from ..cluster.membership import Membership
-from ..cluster.messages import MemberState, Message
+from ..cluster.messages import Message
 from ..cluster.outputs import Output
+from ..cluster.records import stored_members, stored_record
 from ..cluster.ring import Ring
 from ..cluster.versions import ABSENT
 from ..cluster.versiontable import VersionTable
-from ..engines.cluster import ClusterEngine
+from ..engines.consensus import ConsensusEngine
 from ..memory.table import Table
 from ..spec import ProgramSpec
 from ..transaction import Transaction
@@ -27,12 +30,11 @@ from .history import RUNNING, Written
 from .machine import Birth, Machine
 
 
-class SimulatedClusterEngine(OnSimulatedDisk, ClusterEngine):
+class SimulatedClusterEngine(ConsensusEngine, OnSimulatedDisk):
     """The engine of a node of a cluster; it notes what the calls of clients have written."""
 
     def __init__(self, spec: ProgramSpec, machine: Machine) -> None:
-        ClusterEngine.__init__(
-            self,
+        super().__init__(
             spec,
             machine.name,
             FOLDER,
@@ -56,33 +58,40 @@ class SimulatedClusterEngine(OnSimulatedDisk, ClusterEngine):
 
 
 class Member(Application):
-    """One life of a node of a cluster."""
+    """One life of a node. `seeds` empty: it founds a cluster, unless its disk knows better."""
 
     def __init__(self, birth: Birth, spec: ProgramSpec) -> None:
         super().__init__(birth, spec)
-        machine = birth.machine
         engine: Any = self.app.engine
         self.engine: SimulatedClusterEngine = engine
+        stored = stored_record(engine)
+        founder = stored is None and not birth.seeds
+        address = birth.machine.address
+        record = stored or first_record(self.id, address, address, founder)
         self.membership = Membership(
-            self._record(birth), birth.config, birth.clock, birth.rng, birth.seeds
+            replace(record, address=address, http=address),
+            birth.config,
+            birth.clock,
+            birth.rng,
+            seeds=birth.seeds,
+            known=stored_members(engine),
         )
         self.boot = self.membership.me.boot
-        self.core = ClusterCore(birth.config, birth.clock, birth.rng, self.engine, self.membership)
+        self.core = ClusterCore(birth.config, birth.clock, birth.rng, engine, self.membership)
+        self.driver = Driver(
+            self.core,
+            engine,
+            birth.clock,
+            birth.rng,
+            replicas=voters_of(spec),
+            founder=founder,
+        )
         self._waking = False
-        self.core.context.wake = self._wake
-        self.core.start()
-        self.id = machine.name
+        self.core.context.wake = engine.wake = self._wake
+        self.driver.start()
 
     def _open(self, birth: Birth, spec: ProgramSpec) -> App:
         return (spec.app_class or App)(spec, SimulatedClusterEngine(spec, birth.machine))
-
-    def _record(self, birth: Birth) -> MemberState:
-        address = birth.machine.address
-        self.engine.system_table(STATE)
-        stored = dict(self.engine.stored_rows(STATE)).get("identity")
-        if stored is None:
-            return first_record(birth.machine.name, address, "", founder=not birth.seeds)
-        return replace(json.decode(stored, type=MemberState), address=address)
 
     def _wake(self) -> None:
         if not self._waking:
@@ -97,28 +106,28 @@ class Member(Application):
     # --- the process -----------------------------------------------------------------------------
 
     def admit(self, peer: str, boot: str) -> str:
-        return self.membership.admit(peer, boot)
+        return self.driver.admit(Hello("node", peer, boot))
 
     def link_up(self, peer: str, dialled: str = "") -> None:
-        self.core.connected(peer, dialled)
+        self.driver.connected(Hello("node", peer), dialled)
 
     def link_down(self, peer: str) -> None:
-        self.core.disconnected(peer)
+        self.driver.disconnected(peer)
 
     def receive(self, peer: str, message: Message) -> None:
-        self.core.receive(peer, message)
+        self.driver.receive(peer, message)
 
     def tick(self) -> None:
-        self.core.tick()
+        self.driver.tick()
 
     def due(self) -> int | None:
-        return self.core.next_wakeup()
+        return self.driver.next_wakeup()
 
     def leave(self) -> None:
-        self.core.leave()
+        self.driver.leave()
 
     def take(self) -> Iterable[Output]:
-        return self.core.take()
+        return self.driver.take()
 
     # --- what the checks see ---------------------------------------------------------------------
 

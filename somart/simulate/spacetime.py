@@ -13,13 +13,24 @@ from ..cluster.messages import (
     Members,
     Message,
     ProbeRequest,
+    Settled,
     SyncDiffers,
     SyncRequest,
     name_of,
 )
 from .world import Traced
 
-_QUIET = (Heartbeat, Alive, ProbeRequest, Gossip, Join, Members, SyncRequest, SyncDiffers)
+_QUIET = (
+    Heartbeat,
+    Alive,
+    ProbeRequest,
+    Gossip,
+    Join,
+    Members,
+    Settled,
+    SyncRequest,
+    SyncDiffers,
+)
 """Messages that are shown only in a complete trace."""
 _DETAIL_CHARS = 160
 _UP, _DOWN, _HERE, _PAUSED = "│", " ", "●", "┊"
