@@ -217,7 +217,7 @@ class Bus:
         try:
             size = channel.send(message)
         except ValueError as error:
-            self._log(f"bus: cannot send to '{printable(to)}': {printable(str(error))}")
+            self._complaints.say(f"bus: cannot send to '{printable(to)}': {printable(str(error))}")
             return
         if self._watchers and size:
             self._watchers.note("out", to, message, size)
@@ -263,7 +263,7 @@ class Bus:
         if peer.role == "link":
             if self._links is None:
                 return "no links here"
-            mine = peer.instance == self._me.instance
+            mine = peer.instance in (self._me.instance, self._links.instance)
             return "it is this process itself" if mine else None
         if not self._protection.authenticates and not is_loopback(host):
             return "only this machine may watch a bus without secret and TLS"

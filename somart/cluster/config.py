@@ -46,10 +46,11 @@ class ClusterConfig:
     """Own batches kept for members that have not acknowledged them; beyond, anti-entropy."""
     page_bytes: int = 256 * 1024
     """The most that one message of a stream of entries carries."""
-    frame_bytes: int = 8 * 1024 * 1024
-    """The largest frame that is accepted."""
-    queue_frames: int = 4_096
-    """Frames waiting for one link; a reader that falls further behind loses the link."""
+    frame_bytes: int = 64 * 1024 * 1024
+    """The largest frame accepted from those who have proved themselves: a commit travels in one."""
+    queue_frames: int = 65_536
+    """Frames waiting for one link: room for the emits of one handler. A reader that falls further
+    behind loses the link."""
     queue_bytes: int = 32 * 1024 * 1024
     """Bytes waiting for one link, likewise."""
     send_ms: int = 15_000

@@ -128,6 +128,11 @@ class Links:
         app.events.attach(self)
 
     @property
+    def instance(self) -> str:
+        """By which the other side knows this process."""
+        return self._me.instance
+
+    @property
     def open(self) -> int:
         """How many links there are."""
         return len(self._channels)

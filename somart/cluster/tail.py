@@ -96,6 +96,8 @@ def _any(value: Any, concealed: Callable[[str], bool]) -> str:
         shown = [f"{_cut(str(k))}: {_any(v, concealed)}" for k, v in list(value.items())[:ITEMS]]
         more = [f"… {len(value)}"] if len(value) > ITEMS else []
         return f"{{{', '.join([*shown, *more])}}}" if value else ""
+    if isinstance(value, bytes):  # packed, and nobody here knows what of it may be seen
+        return f"{len(value)} bytes" if value else ""
     return "" if value is None else _cut(str(value))
 
 

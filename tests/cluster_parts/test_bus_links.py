@@ -35,6 +35,12 @@ class Board(Cell):
         self.emit(name, *args)
         return None
 
+    @handler("burst", "n")
+    def burst(self, n: Value) -> Value:
+        for i in range(n):
+            self.emit("both", i, i)
+        return None
+
     @handler("tick", "v")
     def tick(self, v: Value) -> Value:
         self.heard.append(("tick", v))
@@ -164,6 +170,18 @@ def test_arguments_arrive_as_they_were() -> None:
             assert [v for _, v in b.board.heard[: len(values)]] == values
             assert b.board.heard[-2:] == [("nothing",), ("both", "x", "y")]
             assert a.board.heard == [("both", 1, [2])]
+
+    run(test)
+
+
+def test_a_burst_of_one_handler_arrives_whole() -> None:
+    async def test() -> None:
+        async with program("a") as a, program("b") as b:
+            await a.links.connect(b.address)
+            await a.app.invoke("Board", "burst", [10_000])
+            await until(lambda: len(b.board.heard) == 10_000)
+            assert b.board.heard == [("both", n, n) for n in range(10_000)]
+            assert a.log == b.log == []
 
     run(test)
 

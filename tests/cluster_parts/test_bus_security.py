@@ -142,7 +142,7 @@ def test_an_oversize_frame_is_not_buffered() -> None:
             await channel._stream.send_all(HEADER.pack(CONFIG.frame_bytes + 1))
             await channel.run(ignore)
             await until(lambda: len(on_a.log) == 2)
-            assert "closed: a frame of 8388609 bytes, 8388608 are allowed" in on_a.log[1]
+            assert "closed: a frame of 67108865 bytes, 67108864 are allowed" in on_a.log[1]
 
     run(test)
 

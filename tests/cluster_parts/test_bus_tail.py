@@ -22,6 +22,7 @@ from somart.cluster.messages import (
 )
 from somart.cluster.outputs import Send
 from somart.cluster.tail import CONCEALED, Watchers, summarise
+from somart.consensus.messages import Append, Entry
 
 VERSION = VersionWire((1, 0, "a"))
 
@@ -45,6 +46,10 @@ def test_summaries_say_what_matters_in_one_line() -> None:
         f"a number 5: Q.jobs[j1] = 5, Q.keys[k] = {CONCEALED}, Q.jobs[j2] deleted, and 1 more"
     )
     assert of(Batch("a", 5, 4, {}, writes)) == expected
+    entries = (Entry(7, 2, "data", b"hush"),)
+    shown = of(Append(2, "a~1", 6, 2, 5, 3, entries))
+    assert "[(index=7 term=2 kind=data data=4 bytes)]" in shown
+    assert "hush" not in shown
     assert of(Handled(3)) == "count=3 failed=0"
     long = of(Signal("a", 1, "x" * 256, "y" * 10_000))
     assert len(long) < 500
