@@ -76,7 +76,7 @@ class Comparison:
         self.needs_serving = False
         """Only what a peer has that has all of its own counts."""
         self.begun = context.clock.monotonic()
-        self.first_seen: VectorWire | None = None
+        self.first_has: VectorWire | None = None
         self.last_seen: VectorWire = {}
         self.received = 0
         self.sent = 0
@@ -86,7 +86,10 @@ class Comparison:
         self.on_end: Callable[[bool], None] = lambda ok: None
         self.on_close: Callable[[], None] = lambda: None
         self.on_through: Callable[[VectorWire, VectorWire], None] = lambda first, last: None
-        """All is through: what the peer had seen at its first answer, and at its last."""
+        """All is through: what the peer had at its first answer, and what it had seen at its
+        last."""
+        self.parts: list[tuple[str, list[int]]] = []
+        """Segments of tables to compare after the tables, whoever owns them."""
         self._over = False
         self._tables: list[str] = []
         self._table = ""
@@ -125,8 +128,8 @@ class Comparison:
         self._message = None
         self._request = 0
         self.on_close()
-        if ok and self.first_seen is not None:
-            self.on_through(self.first_seen, self.last_seen)
+        if ok and self.first_has is not None:
+            self.on_through(self.first_has, self.last_seen)
         self.on_end(ok)
 
     def _next(self) -> int:
@@ -156,10 +159,10 @@ class Comparison:
         """The peer's answer to the step that is under way; others are old, and ignored."""
         if message.request != self._request or self._message is None:
             return
-        if self.first_seen is None:
-            self.first_seen = message.seen
         self.last_seen = message.seen
         if isinstance(message, SyncDiffers):
+            if self.first_has is None:
+                self.first_has = message.has
             self._differ(message)
         elif isinstance(message, SyncSummary):
             self._summary(message)
@@ -183,7 +186,11 @@ class Comparison:
 
     def _next_table(self) -> None:
         if not self._tables:
-            self.end(True)
+            if self.parts:
+                self._table, self._segments = self.parts.pop()
+                self._next_page()
+            else:
+                self.end(True)
             return
         self._table = self._tables.pop()
         digests = self._digests.groups(self.peer, self._table)
@@ -279,6 +286,7 @@ class Answers:
         self._context = context
         self._digests = Digests(context)
         self.vector: Callable[[], VectorWire] = lambda: {}
+        self.has: Callable[[], VectorWire] = lambda: {}
         self.serving: Callable[[], bool] = lambda: True
         self.serves: Callable[[str, int], bool] = lambda table, segment: True
         self.merge: Callable[[list[Write], VectorWire, Callable[[bool], None]], None] = self._merge
@@ -303,10 +311,10 @@ class Answers:
         elif message.table in known:
             mine = self._digests.within(peer, message.table, message.within)
             numbers = differing(mine, dict(message.digests))
-        seen = self.vector()
-        self._context.send(
-            peer, SyncDiffers(message.request, tables, numbers, self.serving(), seen)
+        answer = SyncDiffers(
+            message.request, tables, numbers, self.serving(), self.vector(), self.has()
         )
+        self._context.send(peer, answer)
 
     def _summary(self, message: SyncRequest) -> SyncSummary:
         """Keys of the first segments, as many as a message carries, at least one segment."""

@@ -1,15 +1,15 @@
 """Causal memory: what a batch depends on, whom a vector keeps waiting, and catching up.
 
 A node's state may contain no effect without its causes. Batches see to it by waiting for what they
-depend on (`merge.deliverable`); entries that come otherwise, by anti-entropy or hand-over, are taken
-when all that their sender had seen is here. While a node fetches what batches cannot bring any more
+depend on (`merge.deliverable`); entries that come otherwise, by anti-entropy or hand-over, are
+taken when all that their sender had seen is here. While a node fetches what batches cannot bring any more
 its state runs ahead of its vector; it does not serve reads until the vector has caught up.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,7 +18,7 @@ from ..merge import Vector, joined
 from .context import Context, Timer
 from .inbox import Inbox
 from .messages import VectorWire
-from .origins import Seen, covers, least
+from .origins import Seen
 from .rows import Rows
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -37,7 +37,7 @@ class _Wait:
 
 
 class Causality:
-    """The vector of this node, as others and clients see it. Under eventual all vectors are empty."""
+    """The vector of this node, as others and clients see it. Under eventual it is empty."""
 
     def __init__(self, context: Context, store: Rows, seen: Seen, inbox: Inbox) -> None:
         self._context = context
@@ -48,8 +48,7 @@ class Causality:
         self._stated: dict[str, int] = {}
         self.target: dict[str, int] = {}
         """What the state may show though the vector does not have it yet."""
-        self._low: dict[str, int] | None = None
-        self._gone: dict[str, int] = {}
+        self._has: dict[str, int] = {}
         self.on_advance: Callable[[], None] = lambda: None
 
     # --- this node's vector ----------------------------------------------------------------------
@@ -97,6 +96,10 @@ class Causality:
         except (ValueError, msgspec.MsgspecError) as error:
             raise SomaError("cluster: not a token of this cluster", "ClusterError") from error
 
+    def has(self) -> VectorWire:
+        """All that this node's state contains for sure."""
+        return self._seen.vector() if self._context.causal else {}
+
     # --- waiting ---------------------------------------------------------------------------------
 
     def wait(self, vector: Vector, done: Callable[[bool], None], most_ms: int = 0) -> None:
@@ -133,28 +136,19 @@ class Causality:
 
     # --- catching up -----------------------------------------------------------------------------
 
-    def fetched(self, first: VectorWire, last: VectorWire) -> None:
-        """A comparison has brought all that a peer had when it had seen `first`, and some of what
-        it had until it had seen `last`."""
-        self._low = dict(first) if self._low is None else least(self._low, first)
-        for origin, number in first.items():
-            if self._inbox.gone(origin):
-                self._gone[origin] = max(number, self._gone.get(origin, 0))
-        self.target = joined(self.target, last)
+    def fetched(self, has: VectorWire, seen: VectorWire) -> None:
+        """A comparison has brought all that a peer had with the vector `has`, and some of what it
+        had until it had seen `seen`."""
+        self._has = joined(self._has, has)
+        self.target = joined(self.target, seen)
 
     def claim(self) -> int:
-        """All that was missing has been fetched: what every source had seen counts as seen here,
-        and of origins that are gone for good what any had. Gives the ticket, 0 if nothing changed.
-        """
-        vector = joined(self._low or {}, self._gone)
-        self._low, self._gone = None, {}
-        rows = self._seen.raised(vector)
+        """All that is this node's has been fetched from everybody who is there: what any of them
+        has counts as seen here. Gives the ticket, 0 if nothing changed."""
+        rows = self._seen.raised(self._has)
+        self._has = {}
         ticket = self._store.record(rows) if rows else 0
         self._inbox.raised()
         self._inbox.deliver_all()
         self.advanced()
         return ticket
-
-    def covered_by(self, vector: Mapping[str, int]) -> bool:
-        """Whether a peer that has seen that much has all that this node has."""
-        return covers(vector, self._seen.vector())

@@ -122,6 +122,7 @@ class ClusterCore:
         self.inbox.on_behind = self._behind
         self.fetching.on_complete = self._fetched
         self.answers.vector = self.causality.vector
+        self.answers.has = self.causality.has
         self.answers.serves = self.reads.serves
         self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
         self.answers.merge = self._merge_pushed
@@ -426,8 +427,8 @@ class ClusterCore:
                 self.last_sync[peer] = self.context.clock.wall()
                 self.collecting.confirmed(peer, comparison.begun)
                 self.collecting.step()
-            elif self.context.causal and comparison.first_seen is not None:
-                self._perhaps_behind(peer, comparison.first_seen)
+            elif self.context.causal and comparison.first_has is not None:
+                self._perhaps_behind(peer, comparison.first_has)
 
         comparison.on_end = end
         comparison.compare(self.context.replica.tables)

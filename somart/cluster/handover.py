@@ -27,7 +27,8 @@ class Fetching:
     """What is still to come from others before this node can speak for its segments.
 
     `whole` are the tables that lie on all members, to be had from any that is ready; `parts` are
-    segments of sharded tables. `on_complete` is called when nothing is missing any more.
+    segments of sharded tables. Under causal all is fetched from `everyone`: only what all together
+    have makes a vector. `on_complete` is called when nothing is missing any more.
     """
 
     def __init__(self, context: Context, begin: Begin) -> None:
@@ -36,22 +37,29 @@ class Fetching:
         self.whole = False
         self.parts: dict[str, dict[int, list[str]]] = {}
         """Per table the segments, with the peers that do not have them either."""
+        self.everyone: dict[str, bool] | None = None
+        """The members of which this node has already fetched; None: not under way."""
         self.on_complete: Callable[[], None] = lambda: None
         self._owned: dict[str, frozenset[int]] = {}
         self._busy: dict[str, bool] = {}
+        self._under_way = False
 
     @property
     def complete(self) -> bool:
-        return not self.whole and not self.parts
+        return not self.whole and not self.parts and self.everyone is None
 
     def serves(self, table: str, segment: int) -> bool:
         """Whether this node has all of a segment that is its own."""
+        if self.everyone is not None:
+            return False
         if self._context.replica.copies(table) is None:
             return not self.whole
         return segment not in self.parts.get(table, ()) and self._context.owns(table, segment)
 
     def whole_table(self, table: str) -> bool:
         """Whether this node has all of a table."""
+        if self.everyone is not None:
+            return False
         if self._context.replica.copies(table) is None:
             return not self.whole
         return table not in self.parts
@@ -70,7 +78,13 @@ class Fetching:
         )
         self._owned = {}
         self.parts = {}
-        self.ring_changed()
+        self._under_way = True
+        if self._context.causal:
+            self.whole = False
+            self.everyone = {}
+            self.assume_all()
+        else:
+            self.ring_changed()
 
     def assume_all(self) -> None:
         """What lies here is all that there is: the node was not away for long, or founds."""
@@ -85,24 +99,27 @@ class Fetching:
             if owned == before:
                 continue
             self._owned[table] = owned
+            if self._context.causal:
+                if owned - before and self.everyone is None:
+                    self.everything()
+                continue
             parts = self.parts.setdefault(table, {})
             for segment in sorted(owned - before):
                 parts.setdefault(segment, [])
+                self._under_way = True
             for segment in [s for s in parts if s not in owned]:
                 del parts[segment]
             if not parts:
                 del self.parts[table]
 
-    def alone(self) -> None:
-        """There is nobody else who could have anything."""
-        self.whole = False
-        self.parts.clear()
-
     # --- fetching --------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Asks whoever can be asked now. To be repeated until complete."""
-        if self.complete:
+        if not self._under_way:
+            return
+        if self.everyone is not None:
+            self._fetch_everyone(self.everyone)
             return
         if self.whole:
             self._fetch_whole()
@@ -113,8 +130,37 @@ class Fetching:
     def _check(self) -> None:
         for table in [table for table, parts in self.parts.items() if not parts]:
             del self.parts[table]
-        if self.complete:
+        if self.complete and self._under_way:
+            self._under_way = False
             self.on_complete()
+
+    def _fetch_everyone(self, fetched: dict[str, bool]) -> None:
+        """Causal: from all members that can be reached, one of them ready."""
+        context = self._context
+        peers = [m for m in context.others() if m in context.linked and m in context.present]
+        todo = [peer for peer in peers if peer not in fetched]
+        if not todo and any(peer in context.ready_ring.ids for peer in fetched):
+            self.everyone = None
+            self._check()
+        for peer in todo:
+            self._fetch_all_of(peer, fetched)
+
+    def _fetch_all_of(self, peer: str, fetched: dict[str, bool]) -> None:
+        comparison = self._begin(peer, False, True)
+        if comparison is None:
+            return
+
+        def end(ok: bool) -> None:
+            if ok and self.everyone is fetched:
+                fetched[peer] = True
+                self.step()
+
+        comparison.on_end = end
+        comparison.parts = [(table, sorted(owned)) for table, owned in self._owned.items()]
+        comparison.compare([t for t in self._context.replica.tables if self._is_whole(t)])
+
+    def _is_whole(self, table: str) -> bool:
+        return self._context.replica.copies(table) is None
 
     def _fetch_whole(self) -> None:
         context = self._context

@@ -216,13 +216,15 @@ class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
 class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     """Which tables (level 0), groups (1) or segments (2) are not the same here.
 
-    `seen` is what the sender had seen by then (causal); `serving`: it has all that is its own."""
+    Causal: `has` is the vector that the sender's state contains at least, `seen` at most.
+    `serving`: it has all that is its own."""
 
     request: Count
     tables: list[Name]
     numbers: list[Count]
     serving: bool
     seen: VectorWire = {}
+    has: VectorWire = {}
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):

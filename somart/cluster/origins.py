@@ -21,16 +21,6 @@ def member_of(origin: str) -> str:
     return origin.rpartition("~")[0] or origin
 
 
-def covers(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
-    """Whether nothing in the other vector is missing from the first."""
-    return all(one.get(origin, 0) >= number for origin, number in other.items())
-
-
-def least(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    """What both vectors contain."""
-    return {o: min(number, other[o]) for o, number in one.items() if o in other}
-
-
 def received(store: Rows) -> dict[str, int]:
     """The rows of `RECEIVED`."""
     return {origin: int(number) for origin, number in store.rows(RECEIVED).items()}

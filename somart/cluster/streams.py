@@ -56,8 +56,9 @@ class Outbox:
         self.streams: dict[str, Outgoing] = {}
         self._waiting: dict[int, set[str]] = {}
         self._ready: dict[str, bool] = {}
+        self._shifted = 0
         self.on_acknowledged: Callable[[Batch], None] = lambda batch: None
-        """A batch is durable on all who are to have it."""
+        """A batch is durable on all who are to have it, each of its keys on all owners of it."""
         self.on_gap: Callable[[str], None] = lambda peer: None
         """A peer lacks batches that the journal no longer has."""
 
@@ -66,6 +67,7 @@ class Outbox:
     def ring_changed(self) -> None:
         """Members have come or gone, so the batches in the journal may be for others."""
         others = self._context.others()
+        self._shifted = self._journal.last  # may have been sent with the keys of former owners
         for peer in [peer for peer in self.streams if peer not in others]:
             self._cancel(self.streams.pop(peer))
         for peer in others:
@@ -110,7 +112,8 @@ class Outbox:
     def _done(self, number: int) -> None:
         batch = self._journal.batches[number]
         self._journal.drop(number)
-        self.on_acknowledged(batch)
+        if number > self._shifted:
+            self.on_acknowledged(batch)
 
     # --- links -----------------------------------------------------------------------------------
 
