@@ -2,8 +2,8 @@
 
 `s.set(k, (s.get(k) ?? 0) + e)` reads and overwrites: of two nodes that do it at the same time one
 would be forgotten. It becomes `s.add(k, e, 0)`, which does the same on one node and keeps both
-additions in a cluster (docs/replication.md). So does the form in statements, `let v = s.get(k) ?? 0`
-and later `s.set(k, v + e)`, as long as nothing can have written in between.
+additions in a cluster (docs/replication.md). So does the form in statements, `let v = s.get(k) ??
+0` and later `s.set(k, v + e)`, as long as nothing can have written in between.
 """
 
 from __future__ import annotations
@@ -188,15 +188,16 @@ class _Finder:
         return slot
 
     def _lookup(self, node: n.Expr) -> _Lookup | None:
-        default = None
+        read: n.Expr = node
+        default: n.Int | None = None
         if isinstance(node, n.Binary) and node.op == "??" and isinstance(node.right, n.Int):
-            node, default = node.left, node.right
-        if not isinstance(node, n.Method) or SLOT_METHODS.get(node.name) != "get":
+            read, default = node.left, node.right
+        if not isinstance(read, n.Method) or SLOT_METHODS.get(read.name) != "get":
             return None
-        slot = self._slot(node.target)
-        if slot is None or len(node.args) != 1 or not self._is_key(node.args[0]):
+        slot = self._slot(read.target)
+        if slot is None or len(read.args) != 1 or not self._is_key(read.args[0]):
             return None
-        return _Lookup(slot, node.args[0], default)
+        return _Lookup(slot, read.args[0], default)
 
     def _is_key(self, node: n.Expr) -> bool:
         """A key that is the same wherever it is written."""
