@@ -27,18 +27,22 @@ class Constants:
 
     def __init__(self, program: Program) -> None:
         self._handlers: dict[str, list[n.Handler]] = {}
+        self._bodies: list[tuple[n.Handler | None, list[n.Node]]] = []
         self._nodes: list[tuple[n.Handler | None, list[n.Node]]] = []
         for cell in program.all_cells:
             if cell.kind == "test":
                 continue
             for handler in handlers_of(cell).values():
                 self._handlers.setdefault(handler.name, []).append(handler)
-                self._nodes.append((handler, list(walk(handler.body))))
+                self._bodies.append((handler, [handler.body]))
             others = [s for s in cell.sections if not isinstance(s, n.Handler | n.Interior)]
-            self._nodes.append((None, [node for section in others for node in walk(section)]))
+            self._bodies.append((None, [*others]))
         self._known: dict[tuple[str, int], Values | None] = {}  # None: anything
-        self._open = self._given_away()
-        self._solve()
+        self._open: set[str] = set()
+        if any(map(_is_private, self._handlers)):
+            self._nodes = [(owner, list(_below(roots))) for owner, roots in self._bodies]
+            self._open = self._given_away()
+            self._solve()
 
     def of(self, handler: n.Handler | None) -> Mapping[str, Values]:
         """The values of a handler's parameters, for those that have finitely many."""
@@ -151,6 +155,11 @@ class Constants:
                 return None
             found |= values
         return found
+
+
+def _below(roots: list[n.Node]) -> Iterator[n.Node]:
+    for root in roots:
+        yield from walk(root)
 
 
 def _is_private(name: str) -> bool:

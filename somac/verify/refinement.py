@@ -28,6 +28,7 @@ class Driver:
 
     program: Program
     cell: n.Cell
+    constants: Constants
 
     @cached_property
     def machines(self) -> tuple[n.Machine, ...]:
@@ -60,12 +61,8 @@ class Driver:
         return [(name, moves) for name, moves in found if moves]
 
     def _moves(self, body: Body) -> list[Move]:
-        constants = self._constants.of(body.handler)
-        return moves_of(body, self._asked, self._effects_move, constants)
-
-    @cached_property
-    def _constants(self) -> Constants:
-        return Constants(self.program)
+        known = self.constants.of(body.handler)
+        return moves_of(body, self._asked, self._effects_move, known)
 
     @cached_property
     def _asked(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from ..frontend.diagnostics import Diagnostic, Severity
 from ..frontend.program import Program, sections
 from ..manifest import Manifest
 from .composition import composition_blocks, protocol_blocks
+from .constants import Constants
 from .distribution import Delivers, distribution_block, plan_of
 from .lifecycle import Lifecycle, state_names
 from .properties import Demands, Wishes
@@ -35,8 +36,9 @@ def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) 
         return Report(diagnostics=tuple(wishes.diagnostics))
     work = _Work(wishes, delivers)
     for program in programs:
+        constants = Constants(program)
         for cell in program.live:
-            work.cell(program, cell)
+            work.cell(Driver(program, cell, constants))
     protocols = [block for program in programs for block in protocol_blocks(program)]
     return Report(
         blocks=(*work.blocks, *protocols),
@@ -69,10 +71,10 @@ class _Work:
         self.survivals: list[Survival] = []
         self.diagnostics: list[Diagnostic] = []
 
-    def cell(self, program: Program, cell: n.Cell) -> None:
-        driver = Driver(program, cell)
+    def cell(self, driver: Driver) -> None:
+        cell = driver.cell
         for machine in driver.machines:
-            self.machine(program, driver, machine)
+            self.machine(driver.program, driver, machine)
         block = distribution_block(cell, self.delivers)
         if block is not None:
             self.blocks.append(block)
