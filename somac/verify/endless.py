@@ -26,7 +26,7 @@ REPLICAS = 2
 EVERYBODY = (1 << REPLICAS) - 1
 # How many own transitions of a replica the other may not have heard of, and how many states a model
 # with so wide a window may have: half a second each.
-WINDOWS = ((2, 8_000), (1, 40_000))
+WINDOWS = ((2, 8_000), (1, 25_000))
 CALLS_AND_CUTS = ("acknowledges", "proposes", "cut")
 
 

@@ -16,6 +16,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from somart.cluster.phase import (
+    DISTRIBUTED,
     PHASES,
     SINGLE,
     acknowledges,
@@ -26,7 +27,7 @@ from somart.cluster.phase import (
 )
 
 from .ctl import parse
-from .explorer import Trace, unfold
+from .explorer import Trace, explore, unfold
 from .product import Product
 
 NODES = (2, 3)
@@ -68,6 +69,12 @@ class MembershipSystem:
         self.strong = consistency == "strong"
         self.links = list(combinations(range(nodes), 2))
         self._connected: dict[tuple[int, int], list[int]] = {}
+        # per node, the links that it has
+        self.ends = [
+            sum(1 << link for link, ends in enumerate(self.links) if node in ends)
+            for node in range(nodes)
+        ]
+        self._seen: dict[tuple[int, int, tuple[int, ...], int], tuple[tuple[int, ...], int]] = {}
 
     def initial(self) -> Iterator[Cluster]:
         every_link = (1 << len(self.links)) - 1
@@ -112,33 +119,40 @@ class MembershipSystem:
 
     def steps(self, now: Cluster) -> Iterator[tuple[Action, Cluster]]:
         """What may happen next; what would change nothing is left out."""
+        up, cut, members, behind, lacks = now
         for link, (a, b) in enumerate(self.links):
-            if now.up >> a & now.up >> b & 1:
-                changed = self._looked_around(now._replace(cut=now.cut ^ 1 << link))
-                yield ("heals" if now.cut >> link & 1 else "cut", a, b), changed
+            if up >> a & up >> b & 1:
+                changed = self._looked_around(up, cut ^ 1 << link, members, behind, lacks)
+                yield ("heals" if cut >> link & 1 else "cut", a, b), changed
         for node in range(self.nodes):
-            if not now.members[node]:
+            bit = 1 << node
+            if not members[node]:
                 yield from self._joins(now, node)
-            elif now.up >> node & 1:
-                cut = now.cut | sum(1 << k for k, ends in enumerate(self.links) if node in ends)
-                crashed = now._replace(up=now.up & ~(1 << node), cut=cut)
-                yield ("crashes", node), self._looked_around(crashed)
+            elif up & bit:
+                lost = cut | self.ends[node]
+                yield (
+                    ("crashes", node),
+                    self._looked_around(up & ~bit, lost, members, behind, lacks),
+                )
                 if self.strong or node == self.watched:
-                    yield from self._changing(now, ("writes", node), self._writes(now, node))
-                yield from self._changing(now, ("catches", node), self._catches_up(now, node))
+                    yield from self._writes(now, node)
+                yield from self._catches_up(now, node)
                 yield from self._forgets(now, node)
             else:
-                back = now._replace(up=now.up | 1 << node, behind=now.behind | 1 << node)
-                yield ("rejoins", node), self._looked_around(back)
+                back = self._looked_around(up | bit, cut, members, behind | bit, lacks)
+                yield ("rejoins", node), back
 
-    def _changing(
-        self, now: Cluster, action: Action, after: Cluster
-    ) -> Iterator[tuple[Action, Cluster]]:
-        if after != now:
-            yield action, after
-
-    def _looked_around(self, now: Cluster) -> Cluster:
+    def _looked_around(
+        self, up: int, cut: int, members: tuple[int, ...], behind: int, lacks: int
+    ) -> Cluster:
         """Who is connected learns of the others' members; each looks whom it reaches."""
+        known = self._seen.get((up, cut, members, behind))
+        if known is None:
+            now = Cluster(up, cut, members, behind, lacks)
+            known = self._seen[up, cut, members, behind] = self._learnt(now)
+        return Cluster(up, cut, *known, lacks)
+
+    def _learnt(self, now: Cluster) -> tuple[tuple[int, ...], int]:
         members, behind = list(now.members), now.behind
         for node, group in enumerate(self.connected(now)):
             if not group or not now.members[node]:
@@ -151,7 +165,7 @@ class MembershipSystem:
             reach = (members[node] & group).bit_count()
             if still_behind(bool(behind >> node & 1), count, reach, self.consistency):
                 behind |= 1 << node
-        return now._replace(members=tuple(members), behind=behind)
+        return tuple(members), behind
 
     def _joins(self, now: Cluster, node: int) -> Iterator[tuple[Action, Cluster]]:
         """A node starts and dials a seed. Under `strong` a majority must take it in."""
@@ -160,15 +174,14 @@ class MembershipSystem:
                 continue
             link = self.links.index((min(node, seed), max(node, seed)))
             known = now.members[seed] | 1 << node
-            yield ("joins", node, seed), self._looked_around(
-                now._replace(
-                    up=now.up | 1 << node,
-                    cut=now.cut & ~(1 << link),
-                    members=(*now.members[:node], known, *now.members[node + 1 :]),
-                    behind=now.behind | 1 << node,
-                    lacks=now.lacks | (self.strong or node != self.watched) << node,
-                )
+            joined = self._looked_around(
+                now.up | 1 << node,
+                now.cut & ~(1 << link),
+                (*now.members[:node], known, *now.members[node + 1 :]),
+                now.behind | 1 << node,
+                now.lacks | (self.strong or node != self.watched) << node,
             )
+            yield ("joins", node, seed), joined
 
     def _forgets(self, now: Cluster, node: int) -> Iterator[tuple[Action, Cluster]]:
         """Those that are connected drop a member that they have not reached for long."""
@@ -180,24 +193,28 @@ class MembershipSystem:
                 known & ~(1 << gone) if group >> k & 1 else known
                 for k, known in enumerate(now.members)
             )
-            yield ("forgets", node, gone), now._replace(members=members)
+            yield ("forgets", node, gone), Cluster(*now[:2], members, *now[3:])
 
-    def _writes(self, now: Cluster, node: int) -> Cluster:
+    def _writes(self, now: Cluster, node: int) -> Iterator[tuple[Action, Cluster]]:
         """A write reaches all that are connected at once; the others have to catch up with it."""
-        if not self.may_write(now, node):
-            return now
         joined = sum(1 << k for k, known in enumerate(now.members) if known)
-        return now._replace(lacks=now.lacks | joined & ~self.connected(now)[node])
+        lacks = now.lacks | joined & ~self.connected(now)[node]
+        if lacks != now.lacks and self.may_write(now, node):
+            yield ("writes", node), Cluster(*now[:4], lacks)
 
-    def _catches_up(self, now: Cluster, node: int) -> Cluster:
+    def _catches_up(self, now: Cluster, node: int) -> Iterator[tuple[Action, Cluster]]:
         """A node gets what those have that it reaches: under `strong`, what a majority decided."""
+        if not (now.behind | now.lacks) >> node & 1:
+            return
         enough = may_cease(*self.reached(now, node), self.consistency)
         if self.strong and not enough:
-            return now
+            return
         lacks = now.lacks
         if self.connected(now)[node] & ~lacks:
             lacks &= ~(1 << node)
-        return now._replace(lacks=lacks, behind=now.behind & ~(enough << node))
+        after = Cluster(*now[:3], now.behind & ~(enough << node), lacks)
+        if after != now:
+            yield ("catches", node), after
 
     def lacking(self, now: Cluster, node: int) -> bool:
         """Whether a node lacks an acknowledged write of a member that it counts."""
@@ -263,13 +280,28 @@ def examined(consistency: str, sizes: tuple[int, ...] = NODES) -> tuple[int, tup
     found: dict[str, tuple[str, ...]] = {}
     states = 0
     for nodes in sizes:
-        for watched in (0,) if consistency == "strong" else (0, 1):
-            model = _Model(MembershipSystem(nodes, consistency, watched))
-            states += len(model.unfolded.states)
-            for claim, formula, calm in claims(consistency):
-                if not found.get(claim) and (not watched or "lacks" in formula):
-                    found[claim] = model.refutation(formula, calm)
+        model = _Model(MembershipSystem(nodes, consistency))
+        states += len(model.unfolded.states)
+        for claim, formula, calm in claims(consistency):
+            if not found.get(claim):
+                found[claim] = model.refutation(formula, calm)
+        if consistency != "strong":
+            walked, story = _others_up_to_date(MembershipSystem(nodes, consistency, 1))
+            states += walked
+            found[UP_TO_DATE] = found[UP_TO_DATE] or story
     return states, tuple(Finding(claim, diagram) for claim, diagram in found.items())
+
+
+def _others_up_to_date(system: MembershipSystem) -> tuple[int, tuple[str, ...]]:
+    """UP_TO_DATE for the writes of a node other than the founder, in a walk that keeps no edges."""
+
+    def out_of_date(now: Cluster) -> list[str]:
+        lacking = [k for k in range(system.nodes) if system.lacking(now, k)]
+        return [UP_TO_DATE] if any(system.phase(now, k) == DISTRIBUTED for k in lacking) else []
+
+    found = explore(system.initial(), system.steps, out_of_date)
+    story = found.broken.get(UP_TO_DATE)
+    return found.states, tuple(diagram(system, story, None)) if story else ()
 
 
 class _Model:
@@ -314,17 +346,18 @@ class _Model:
                 stem = self.all.graph.shortest_path(0, at.__eq__) or [at]
                 story = self.unfolded.trace(stem)
                 path, loop = product.counter_example(wanted, at)
-                return tuple(self.diagram(story + path[1:], loop))
+                return tuple(diagram(self.system, story + path[1:], loop))
         return ()
 
-    def diagram(self, trace: Trace[Cluster], loop: int | None) -> Iterator[str]:
-        heads = [f"node {k + 1}" for k in range(self.system.nodes)]
-        yield "".join(head.ljust(15) for head in heads).rstrip()
-        for action, now in trace:
-            cells = "".join(self.system.phase(now, k).ljust(15) for k in range(self.system.nodes))
-            yield f"{cells}{described(action) if action else 'node 1 founds the cluster'}"
-        if loop is not None:
-            yield "… and so on, for ever"
+
+def diagram(system: MembershipSystem, trace: Trace[Cluster], loop: int | None) -> Iterator[str]:
+    """A trace in space and time: a column per node, a line per step, what happened behind it."""
+    yield "".join(f"node {k + 1}".ljust(15) for k in range(system.nodes)).rstrip()
+    for action, now in trace:
+        cells = "".join(system.phase(now, k).ljust(15) for k in range(system.nodes))
+        yield f"{cells}{described(action) if action else 'node 1 founds the cluster'}"
+    if loop is not None:
+        yield "… and so on, for ever"
 
 
 def described(action: Action) -> str:

@@ -7,8 +7,9 @@ links. One replica may crash once; what it has stored survives, and it rejoins w
 may read on any replica: under `causal` with what it has seen before as a token, under `strong`
 where all is applied.
 
-States are plain tuples, and what a step depends on is looked up: whole machines are walked at once.
-Replicas are alike, so the first one begins.
+States are plain tuples, and what a step depends on is looked up: a machine has tens of thousands.
+Replicas are alike but for their names, which break ties, and clocks make any order of stamps
+without one; so it is enough that the first replica begins (symmetry reduction).
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ class System:
         self.setting = setting
         self.replicas = setting.replicas
         self.down = NOBODY if setting.crash else CRASHED - setting.replicas
+        self.beginners = 1  # replicas that may take the first step
         # the replicas whose links can be cut: with two of them, the first one's are the second's
         self.cuttable = range(setting.replicas if setting.replicas > 2 else 1)
         if not setting.cuts:
@@ -228,7 +230,7 @@ class MergingSystem(System):
                 found.append((action, (writes, shown, heard, started, down, after, client, ())))
         for at in range(self.replicas):
             if at != down:
-                if len(writes) <= self.setting.transitions and (begun or not at):
+                if len(writes) <= self.setting.transitions and (begun or at < self.beginners):
                     self._writes(now, at, found)
                 if begun:
                     self._hears(now, at, found)
@@ -454,8 +456,8 @@ class LoggingSystem(System):
 
     def _proposes(self, now: Logging, at: int, found: list[tuple[Action, Logging]]) -> None:
         agreed, log, underway, made, applied, started, down, behind, cut, client, _ = now
-        if made >= self.setting.transitions or (at and not made):
-            return  # the replicas are alike: let the first one begin
+        if made >= self.setting.transitions or (at >= self.beginners and not made):
+            return
         value = _shown(agreed, log, applied[at])
         for target in self.observer.graph.successors[value]:
             sent = tuple(sorted({*underway, Proposal(at, value, target, applied[at])}))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from verify_programs import manifest_of, report_on
 
 from somac.frontend.load import load_text
@@ -238,3 +240,19 @@ def test_three_replicas_may_have_one_cut_off() -> None:
     assert [system.hears(2, at) for at in range(3)] == [True, True, False]
     assert not LoggingSystem(Observer(graph("ab"), []), Setting(2, 1)).hears(0, 1)
     assert system.told(("heals", 2)) == "the links of 3 are whole again"
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(["ab", "ac", "ba", "bc", "ca", "cb"]), min_size=1, unique=True))
+def test_it_is_enough_that_the_first_replica_begins(arrows: list[str]) -> None:
+    observer = Observer(graph("ab", *arrows), [Watch(0, 1)])
+    setting = Setting(2, 2, client=True)
+    for level in ("eventual", "causal", "strong"):
+        found = []
+        for beginners in (1, 2):
+            system: LoggingSystem | MergingSystem = LoggingSystem(observer, setting)
+            if level != "strong":
+                system = MergingSystem(observer, setting, level == "causal")
+            system.beginners = beginners
+            found.append(findings(system))
+        assert found[0] == found[1]
