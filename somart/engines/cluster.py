@@ -65,6 +65,8 @@ OnBatch = Callable[[list[Write]], SystemRows]
 Told = Callable[[bool], None]
 """True: stored; False: lost, with all commits after it."""
 _VersionUndo = list[tuple[Table, VersionTable, str, Version | None, int]]
+_SUM_MOST = (1 << 63) - 1
+"""The largest sum of additions that a message can carry; beyond, an addition is a plain write."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -385,7 +387,9 @@ class ClusterEngine(StandaloneEngine):
             return Entry(added.value), plain
         name = self.origin if table.durable else f"{self.origin}!{self.boot}"
         state = increment(state, name, added.amount, added.default)
-        return Entry(state.value), state.version
+        assert state.version.added is not None
+        too_large = abs(state.version.added[name][1]) > _SUM_MOST
+        return Entry(state.value), plain if too_large else state.version
 
     @staticmethod
     def _wire(change: Change, changes: Changes) -> Write:
