@@ -16,7 +16,7 @@ import trio
 
 from ..serve.log import printable
 from .backoff import Backoff
-from .channel import FAREWELL_SECONDS, Channel, LinkError, dial, shake
+from .channel import FAREWELL_SECONDS, Channel, LinkError, dial, innermost, shake
 from .clocks import Clock
 from .config import ClusterConfig
 from .frames import Received
@@ -247,6 +247,8 @@ class Bus:
         except LinkError as error:
             if str(error) != DUPLICATE:
                 self._complaints.say(f"bus: refused {host}: {printable(str(error))}")
+        except Exception as error:  # a fault of the node: it costs this connection, nobody else
+            self._fault(innermost(error))
         finally:
             self._pending.pop(scope, None)
         if channel is not None:
@@ -289,7 +291,7 @@ class Bus:
                     channel.finish()
                     await channel.run(_ignore)
         except Exception as error:
-            self._fault(_innermost(error))
+            self._fault(innermost(error))
             channel.close("an internal error")
         finally:
             self._authenticated -= 1
@@ -396,13 +398,16 @@ class Bus:
                 try:
                     channel = await self._dial(target)
                 except LinkError as error:
-                    if error.speaks_http and (above := bus_above(address)) is not None:
-                        target = above if target == address else address
+                    if error.speaks_http and target == address:
+                        target = bus_above(address) or address
+                        continue
                     if str(error) in (ITSELF, f"refused: {ITSELF}"):
                         await trio.sleep_forever()  # until `Undial`: it will not be another one
                     if str(error) not in (said, DUPLICATE_SEEN, DUPLICATE):
                         said = str(error)
                         self._log(f"bus: cannot link with {address}: {printable(said)}")
+                except Exception as error:
+                    self._fault(innermost(error))
                 else:
                     known, said = channel.peer.id, ""
                     backoff.reset()
@@ -436,10 +441,3 @@ DUPLICATE_SEEN = f"refused: {DUPLICATE}"
 
 async def _ignore(_batch: Sequence[Received]) -> None:
     """Those who only watch have nothing to say."""
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What has failed, without the nurseries around it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

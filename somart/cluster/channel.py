@@ -126,8 +126,8 @@ class Channel:
         finally:
             self._closed = True
             self._frames.clear()
-            self.ended.set()
             await _close(self._stream)
+            self.ended.set()
 
     async def _read(self, receive: Receive) -> None:
         reader = self._reader
@@ -220,7 +220,7 @@ async def shake(
     dials: bool,
 ) -> Channel:
     """Makes a connection a link; closes it, and raises LinkError, when the handshake fails."""
-    keep_alive(stream)
+    keep_alive(stream, config.send_ms)
     secured: trio.abc.Stream = stream
     nonce = secrets.token_bytes(NONCE_BYTES)
     reader = FrameReader(HANDSHAKE_BYTES)
@@ -288,17 +288,25 @@ def _why(error: BaseException, protection: Protection, http: bool) -> str:
     return "it hung up during the handshake"
 
 
-def keep_alive(stream: trio.SocketStream) -> None:
-    """Has the system find out when the other side has vanished; small frames go out at once."""
+def keep_alive(stream: trio.SocketStream, unanswered_ms: int) -> None:
+    """Has the system find out when the other side has vanished, also while something is on its way
+    to it; small frames go out at once."""
     try:
         stream.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
         stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE:
+        for name, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", unanswered_ms)):
             option = getattr(trio.socket, name, None)
             if option is not None:
                 stream.setsockopt(trio.socket.IPPROTO_TCP, option, value)
     except OSError:
         return  # it has vanished already, as the next read will tell
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What has failed, without the nurseries around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def reason_of(error: BaseException) -> str:

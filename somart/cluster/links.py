@@ -23,7 +23,7 @@ from ..serve.log import printable
 from ..serve.site import served_cell
 from ..values.jsontext import InvalidJSON, parse_json, to_json
 from .backoff import Backoff
-from .channel import Channel, LinkError, dial
+from .channel import Channel, LinkError, dial, innermost
 from .config import ClusterConfig
 from .frames import Received
 from .handshake import Hello
@@ -195,6 +195,9 @@ class Links:
         self._channels[channel] = None
         try:
             await link.run()
+        except Exception as error:  # a fault of the runtime: it costs this link, nobody else
+            self._log(f"[bus] internal error: {printable(repr(innermost(error)))}")
+            channel.close("an internal error")
         finally:
             self._channels.pop(channel, None)
         if channel.reason is not None:
