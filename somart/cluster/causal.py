@@ -2,8 +2,8 @@
 
 A node's state may contain no effect without its causes. Batches see to it by waiting for what they
 depend on (`merge.deliverable`); entries that come otherwise, by anti-entropy or hand-over, are
-taken when all that their sender had seen is here. While a node fetches what batches cannot bring any more
-its state runs ahead of its vector; it does not serve reads until the vector has caught up.
+taken when all that their sender had seen is here. While a node fetches what batches cannot bring
+any more its state runs ahead of its vector; it serves no reads until the vector has caught up.
 """
 
 from __future__ import annotations

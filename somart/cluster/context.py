@@ -47,6 +47,7 @@ class Context:
         self.rng = rng
         self.replica = replica
         self.causal = causal
+        self.consistency = "causal" if causal else "eventual"
         self.ring = Ring.of((me,), config.virtual_nodes)
         self.ready_ring = self.ring
         self.present: frozenset[str] = frozenset((me,))

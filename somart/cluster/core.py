@@ -58,6 +58,7 @@ from .replica import SystemRows
 from .ring import Ring
 from .rows import ClusterEngineDoor, Rows
 from .schedules import Schedules
+from .status import Standing, status_of
 from .streams import Outbox
 
 MEMBERSHIP = (Join, Members, Gossip, Heartbeat, Alive, ProbeRequest)
@@ -99,6 +100,7 @@ class ClusterCore:
         self.on_change: Callable[[Change], None] = lambda change: None
         """The membership has changed; for log lines and for whoever runs schedules."""
         self.last_sync: dict[str, int] = {}
+        self.standing = Standing(len(membership.ring.ids))
         self._comparisons: dict[str, Comparison] = {}
         self._requests = 0
         self._held: list[Output] = []
@@ -165,6 +167,14 @@ class ClusterCore:
             self.context.send(peer, message)
         self.ids.peers(self.context.linked)
         self.fetching.step()
+        if peer in self.standing.to_meet:
+            self.context.later(self.config.resend_ms, lambda: self._meet(peer))
+
+    def _meet(self, peer: str) -> None:
+        """Compares with a member that comes back, or that this node comes back to: it may hold
+        what no batch will bring."""
+        if peer in self.standing.to_meet and self.fetching.complete:
+            self.compare(peer)
 
     def disconnected(self, peer: str) -> None:
         """The link with a peer is gone, with all that was under way on it."""
@@ -294,6 +304,7 @@ class ClusterCore:
             self.outbox.ring_changed()
             self.handover.ring_changed(self.fetching.sharded())
             self.collecting.restart()
+        self.standing.look(*membership.reach(), context.others(), context.consistency)
         self.fetching.step()
 
     def _joined_anew(self) -> None:
@@ -344,7 +355,6 @@ class ClusterCore:
             self.context.wake()
 
         self.store.on_durable(self.engine.next_ticket, stored)
-        self.causality.advanced()
         return rows
 
     def _applied(self, writes: list[Write]) -> None:
@@ -413,7 +423,8 @@ class ClusterCore:
         peers = [peer for peer in self.context.others() if peer in self.context.linked]
         if not peers or not self.fetching.complete:
             return
-        asked = [peer for peer in self.collecting.waiting_for if peer in self.context.linked]
+        first = [peer for peer in self.standing.to_meet if peer in peers]
+        asked = first or [peer for peer in self.collecting.waiting_for if peer in peers]
         self.compare(self.context.rng.choice(asked or peers))
 
     def compare(self, peer: str) -> None:
@@ -426,6 +437,7 @@ class ClusterCore:
             if ok:
                 self.last_sync[peer] = self.context.clock.wall()
                 self.collecting.confirmed(peer, comparison.begun)
+                self.standing.met(peer, *self.membership.reach(), self.context.consistency)
                 self.collecting.step()
             elif self.context.causal and comparison.first_has is not None:
                 self._perhaps_behind(peer, comparison.first_has)
@@ -526,3 +538,9 @@ class ClusterCore:
 
         self.causality.wait(vector if self.context.causal else {}, waited)
         self.context.wake()
+
+    # --- seeing it -------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, object]:
+        """What `/__soma/cluster` shows, ready for JSON."""
+        return status_of(self)

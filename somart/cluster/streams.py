@@ -115,6 +115,15 @@ class Outbox:
         if number > self._shifted:
             self.on_acknowledged(batch)
 
+    def lag(self, peer: str) -> int:
+        """How long the oldest batch has been waiting that a peer has not acknowledged, in ms."""
+        stream = self.streams.get(peer)
+        number = next(iter(stream.pending), None) if stream is not None else None
+        batch = None if number is None else self._journal.batches.get(number)
+        if batch is None or not batch.writes:
+            return 0
+        return max(0, self._context.clock.wall() - batch.writes[0].version.stamp[0])
+
     # --- links -----------------------------------------------------------------------------------
 
     def connected(self, peer: str) -> None:

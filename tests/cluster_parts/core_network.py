@@ -1,4 +1,4 @@
-"""Whole nodes (app, engine, membership, core) on a deterministic network and disks, in virtual time.
+"""Whole nodes (app, engine, membership, core) on a deterministic network and disks, virtual time.
 
 Unlike TCP it can lose, repeat and reorder single messages; all of them pass through the codec.
 """

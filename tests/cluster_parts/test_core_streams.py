@@ -24,6 +24,7 @@ def test_a_write_is_on_all_nodes_within_a_round_trip() -> None:
     assert not net.hosts["n1"].core.journal.batches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_nodes_converge_under_loss_repetition_reordering_and_crashes(seed: int) -> None:
     net = cluster(3, seed)

@@ -1,0 +1,87 @@
+"""What a node shows of its cluster (`/__soma/cluster`), and which state of it the node is in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import phase as phases
+from .digests import size_of
+
+if TYPE_CHECKING:
+    from .core import ClusterCore
+
+
+class Standing:
+    """The node's phase (`phase.py`): after a partition it is recovering until it has compared all
+    that it holds with every member that it reaches."""
+
+    def __init__(self, members: int) -> None:
+        self.behind = members > 1
+        self.to_meet: dict[str, bool] = {}
+        self._counted = members
+
+    def look(self, members: int, reachable: int, others: list[str], consistency: str) -> None:
+        """The view of the members has changed."""
+        was = self.behind
+        grown, self._counted = members > self._counted, members
+        self.behind = phases.still_behind(was or grown, members, reachable, consistency)
+        if members <= 1:
+            self.behind = False
+        if self.behind and (not was or grown or reachable < members):
+            self.to_meet = dict.fromkeys(others, True)
+        self.to_meet = {peer: True for peer in self.to_meet if peer in others}
+
+    def met(self, peer: str, members: int, reachable: int, consistency: str) -> None:
+        """All has been compared with a peer."""
+        self.to_meet.pop(peer, None)
+        if not self.to_meet and phases.may_cease(members, reachable, consistency):
+            self.behind = False
+
+
+def status_of(core: ClusterCore) -> dict[str, object]:
+    """A plain dictionary for JSON: times in ms since the epoch, lags in ms, shares as parts of 1."""
+    context, membership = core.context, core.membership
+    members, reachable = membership.reach()
+    state = phases.phase(members, reachable, core.standing.behind, context.consistency)
+    shares = context.ring.shares()
+    return {
+        "node": core.me,
+        "leader": membership.lowest_live(),
+        "term": None,
+        "phase": state,
+        "ready": core.fetching.complete and core.causality.caught_up(),
+        "members": [_member(core, id, shares) for id in sorted(membership.members)],
+        "outbox": len(core.journal.batches),
+        "last_sync": max(core.last_sync.values(), default=None),
+        "not_own": _foreign(core),
+    }
+
+
+def _member(core: ClusterCore, id: str, shares: dict[str, float]) -> dict[str, object]:
+    state = core.membership.members[id].state
+    found: dict[str, object] = {
+        "id": id,
+        "address": state.address,
+        "http": state.http,
+        "status": state.status,
+        "ring": state.ring,
+        "share": round(shares.get(id, 0.0), 4),
+    }
+    if id != core.me:
+        stream = core.outbox.streams.get(id)
+        found["linked"] = id in core.context.linked
+        found["outbox"] = 0 if stream is None else len(stream.pending)
+        found["lag_ms"] = core.outbox.lag(id)
+        found["last_sync"] = core.last_sync.get(id)
+    return found
+
+
+def _foreign(core: ClusterCore) -> dict[str, int]:
+    """What lies here for others: to be zero soon after the ring has come to rest."""
+    replica = core.context.replica
+    keys = size = 0
+    for table, segment in core.handover.foreign:
+        writes = replica.writes_of(table, replica.keys_of(table, segment))
+        keys += len(writes)
+        size += sum(map(size_of, writes))
+    return {"segments": len(core.handover.foreign), "keys": keys, "bytes": size}

@@ -1,0 +1,188 @@
+"""Reads of a sharded slot from any node: owners, alternates, staleness, and honest errors."""
+
+from __future__ import annotations
+
+import pytest
+from core_network import CoreNetwork, cluster
+
+from somart import SomaError
+from somart.cluster.hashing import segment_of
+from somart.cluster.messages import GetReply, Message, Values
+
+STOCK = "Shop.stock"
+
+
+def stocked(size: int, count: int, seed: int = 1) -> CoreNetwork:
+    net = cluster(size, seed)
+    for n in range(count):
+        net.living[n % size].call("put", "stock", f"item{n}", n)
+    net.run(10_000)
+    assert net.same()
+    return net
+
+
+def owners(net: CoreNetwork, key: str) -> list[str]:
+    return list(net.hosts["n1"].core.context.owners(STOCK, segment_of(key)))
+
+
+def stranger(net: CoreNetwork, key: str) -> str:
+    return next(id for id in net.hosts if id not in owners(net, key))
+
+
+def get(net: CoreNetwork, host: str, key: str) -> object:
+    answers = net.hosts[host].ask(lambda done: net.hosts[host].core.get(STOCK, key, done))
+    net.run(2_500)
+    (answer,) = answers
+    return answer
+
+
+def keys(net: CoreNetwork, host: str) -> object:
+    answers = net.hosts[host].ask(lambda done: net.hosts[host].core.entries(STOCK, False, done))
+    net.run(2_500)
+    (answer,) = answers
+    return sorted(write.key for write in answer) if isinstance(answer, list) else answer
+
+
+def count(net: CoreNetwork, host: str) -> object:
+    answers = net.hosts[host].ask(lambda done: net.hosts[host].core.count(STOCK, done))
+    net.run(2_500)
+    (answer,) = answers
+    return answer
+
+
+@pytest.mark.slow
+def test_every_node_reads_every_key_and_holds_only_its_own() -> None:
+    net = stocked(4, 40)
+    for host in net.living:
+        assert 0 < len(host.held("stock")) < 40
+        assert keys(net, host.id) == sorted(f"item{n}" for n in range(40))
+        assert count(net, host.id) == 40
+    for n in range(0, 40, 7):
+        found = get(net, stranger(net, f"item{n}"), f"item{n}")
+        assert found is not None and found.value == str(n)
+    assert sum(len(host.held("stock")) for host in net.living) == 2 * 40
+
+
+def test_a_key_that_nobody_has_is_absent_not_an_error() -> None:
+    net = stocked(3, 3)
+    for host in net.living:
+        assert get(net, host.id, "nothing") is None
+
+
+def test_a_write_is_read_back_at_once_where_it_was_made() -> None:
+    net = stocked(4, 4)
+    host = net.hosts[stranger(net, "new")]
+    net.watch = lambda one, other, message: False  # nothing arrives anywhere
+    host.call("put", "stock", "new", 1)
+    assert host.core.reads.settled(STOCK, "new") is False
+    net.watch = lambda one, other, message: True
+    answers = host.ask(lambda done: host.core.get(STOCK, "new", done))
+    net.run(100)
+    assert answers[0].value == "1"
+    listed = host.ask(lambda done: host.core.entries(STOCK, True, done))
+    net.run(100)
+    assert {w.key: w.value for w in listed[0]}["new"] == "1"
+
+
+@pytest.mark.slow
+def test_a_dead_owner_is_replaced_by_the_other_one() -> None:
+    net = stocked(4, 40)
+    net.hosts["n2"].crash()
+    for id in ("n1", "n3", "n4"):
+        assert keys(net, id) == sorted(f"item{n}" for n in range(40))
+        assert count(net, id) == 40
+
+
+def test_a_silent_owner_is_replaced_within_the_timeout() -> None:
+    net = stocked(4, 40)
+    net.watch = lambda one, other, message: one != "n2"  # takes all, answers nothing
+    assert keys(net, "n1") == sorted(f"item{n}" for n in range(40))
+
+
+def test_segments_without_an_owner_are_an_error_that_names_nodes_and_segments() -> None:
+    net = stocked(4, 40)
+    key = "item5"
+    gone = owners(net, key)
+    for id in gone:
+        net.hosts[id].crash()
+    host = stranger(net, key)
+    for error in (get(net, host, key), keys(net, host), count(net, host)):
+        assert isinstance(error, SomaError)
+        assert error.kind == "Unavailable"
+        names = ", ".join(f"'{id}'" for id in sorted(gone))
+        assert str(error).startswith(f"cluster: no answer from {names} for slot 'stock' (segment")
+
+
+@pytest.mark.parametrize("stale", [0, 1])
+def test_the_newer_of_two_answers_wins_and_the_stale_owner_is_repaired(stale: int) -> None:
+    net = stocked(4, 8)
+    key = "item3"
+    late = net.hosts[owners(net, key)[stale]]
+    net.watch = lambda one, other, message: other != late.id
+    net.hosts[owners(net, key)[1 - stale]].call("put", "stock", key, 99)
+    net.run(100)
+    assert late.value("stock", key) == 3
+    net.watch = lambda one, other, message: type(message).__name__ != "Batch"
+    found = get(net, stranger(net, key), key)
+    assert found is not None and found.value == "99"
+    assert late.value("stock", key) == 99
+
+
+@pytest.mark.slow
+def test_pages_are_bounded_and_complete() -> None:
+    net = cluster(3)
+    text = "x" * 2_000
+    for n in range(900):
+        net.hosts["n1"].call("put", "stock", f"item{n}", text)
+    net.run(20_000)
+    sizes: list[int] = []
+
+    def watch(one: str, other: str, message: Message) -> bool:
+        if type(message).__name__ == "ValuesReply":
+            sizes.append(sum(len(write.value) for write in message.writes))
+        return True
+
+    net.watch = watch
+    host = net.hosts["n2"]
+    answers = host.ask(lambda done: host.core.entries(STOCK, True, done))
+    net.run(2_500)
+    assert sorted(write.key for write in answers[0]) == sorted(f"item{n}" for n in range(900))
+    assert len(sizes) > 2 and max(sizes) < net.config.page_bytes + 64 * len(text)
+
+
+@pytest.mark.slow
+def test_a_page_that_comes_twice_and_an_answer_after_the_end_change_nothing() -> None:
+    net = stocked(4, 40)
+    net.twice = 1.0
+    assert keys(net, "n1") == sorted(f"item{n}" for n in range(40))
+    assert count(net, "n2") == 40
+    net.hosts["n1"].do(lambda core: core.receive("n2", GetReply(1, None)))
+    assert net.hosts["n1"].core.reads._asked == {}
+
+
+def test_a_node_that_joins_asks_those_who_have_the_data() -> None:
+    net = cluster(2)
+    for n in range(10):
+        net.hosts["n1"].call("put", "notes", f"k{n}", str(n))
+    net.run(1_000)
+    net.watch = lambda one, other, message: not type(message).__name__.startswith("Sync")
+    late = net.add("n3", "n1")
+    net.run(3_000)
+    assert late.core.membership.me.ring == "joining"
+    assert late.core.settled("Shop.notes", "k1") is False and not late.core.whole("Shop.notes")
+    answers = late.ask(lambda done: late.core.get("Shop.notes", "k1", done))
+    counts = late.ask(lambda done: late.core.count("Shop.notes", done))
+    net.run(200)
+    assert answers[0].value == "1" and counts == [10]
+    net.watch = lambda one, other, message: True
+    net.until(net.formed)
+    assert late.core.whole("Shop.notes") and late.value("notes", "k1") == "1"
+
+
+def test_an_unknown_slot_is_refused() -> None:
+    net = cluster(2)
+    said: list[Message] = []
+    net.watch = lambda one, other, message: said.append(message) is None
+    net.hosts["n1"].do(lambda core: core.receive("n2", Values(7, "Shop.none", [1], "keys", {})))
+    (reply,) = [message for message in said if type(message).__name__ == "ValuesReply"]
+    assert reply.refused == "no such slot"
