@@ -150,7 +150,9 @@ class Membership:
     def due(self) -> int:
         """When `tick` has something to do next."""
         at = self._agenda.due()
-        return self._now() + self.config.heartbeat_ms if at is None else at
+        if at is None or self._silent():
+            return self._now() + self.config.heartbeat_ms
+        return at
 
     def take(self) -> tuple[list[Output], list[Change]]:
         """What is to be done, and what has changed, since the last time. An `Identity` among the
@@ -403,7 +405,7 @@ class Membership:
             self._give_way(state)
             return
         merged = merge(self.me, state)
-        if merged == self.me or self.leaving:
+        if merged == self.me:
             return
         incarnation = merged.incarnation + 1
         expelled = merged.expelled

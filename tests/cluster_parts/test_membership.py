@@ -236,7 +236,7 @@ def test_a_partial_partition_kills_nobody() -> None:
     net = cluster(5)
     net.cut([net.places["n1:1"]], [net.places["n2:1"]])
     net.run(300_000)
-    assert all(not place.of(Died) for place in net.running)
+    assert all(not place.of(Suspected) for place in net.running)
     assert all(place.statuses() == _ids(5) for place in net.running)
     net.heal()
     net.run(10_000, until=net.formed)
@@ -301,6 +301,20 @@ def test_the_dead_are_forgotten_where_most_are_alive_and_join_anew() -> None:
     assert all(_members(place) == ("n1", "n2", "n3") for place in net.running)
     assert victim.record is not None
     assert victim.record.ring == "joining"  # it was ready in its last life
+
+
+def test_time_until_removal_begins_anew_with_each_absence() -> None:
+    net = cluster(3, config=SHORT)
+    victim = net.places["n3:1"]
+    net.kill(victim)
+    net.run(50_000)  # dead for 35 s
+    net.start("n3")
+    net.run(2_000)
+    net.kill(victim)
+    net.run(60_000)  # dead for 45 s; 95 s since it first was
+    assert _members(net.places["n1:1"]) == ("n1", "n2", "n3")
+    net.run(25_000)
+    assert _members(net.places["n1:1"]) == ("n1", "n2")
 
 
 @pytest.mark.parametrize(("size", "split"), [(4, 2), (5, 2)])

@@ -34,6 +34,24 @@ def test_a_node_takes_its_place_again(after: int, wipe: bool) -> None:
     assert net.formed()
 
 
+def test_a_founder_that_lost_its_data_is_given_them_by_those_who_dial_it() -> None:
+    net = cluster(3)
+    founder = net.places["n1:1"]
+    net.run(5_000)
+    net.kill(founder)
+    net.start("n1")  # a second life, so that the third is clearly the earlier one's junior
+    net.run(5_000)
+    net.kill(founder)
+    net.start("n1", wipe=True, founder=True)
+    net.run(20_000, until=net.formed)
+    net.run(1_000)
+    assert founder.node is not None
+    me = founder.node.me
+    assert (me.ring, me.incarnation, me.joined) == ("joining", 3, 3)
+    assert net.places["n2:1"].node is not None
+    assert net.places["n2:1"].node.members["n1"].state == me
+
+
 def test_a_restarted_node_finds_its_cluster_without_seeds() -> None:
     net = cluster(4)
     net.run(5_000)
