@@ -8,11 +8,11 @@ drops it when they have confirmed that they have as much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from .antientropy import Comparison, Confirmed
 from .context import Context
-from .hashing import segment_of
+from .hashing import SEGMENTS, segment_of
 from .messages import Batch, Write
 from .replica import from_wire
 
@@ -55,6 +55,23 @@ class Fetching:
         if self._context.replica.copies(table) is None:
             return not self.whole
         return segment not in self.parts.get(table, ()) and self._context.owns(table, segment)
+
+    def served(self, table: str) -> Container[int]:
+        """The segments of a table that are this node's own and that it has."""
+        copies = self._context.replica.copies(table)
+        if copies is None:
+            return () if self.whole else range(SEGMENTS)
+        owned = self._context.ring.segments_of(self._context.me, copies)
+        parts = self.parts.get(table)
+        return owned - parts.keys() if parts else owned
+
+    def served(self, table: str) -> frozenset[int]:
+        """The segments of a sharded table that this node has."""
+        if self.everyone is not None:
+            return frozenset()
+        owned = self._owned.get(table, frozenset())
+        parts = self.parts.get(table)
+        return owned - parts.keys() if parts else owned
 
     def whole_table(self, table: str) -> bool:
         """Whether this node has all of a table."""
@@ -185,8 +202,14 @@ class Fetching:
 
     def _fetch_parts(self, table: str) -> None:
         chosen: dict[str, list[int]] = {}
+        known: dict[tuple[tuple[str, ...], ...], str | None] = {}
+        context = self._context
         for segment, without in list(self.parts[table].items()):
-            source = self._source(table, segment, without)
+            ready, owners = context.ready_owners(table, segment), context.owners(table, segment)
+            place = ready, owners, tuple(without)
+            if place not in known:  # a few for thousands of segments
+                known[place] = self._source(*place)
+            source = known[place]
             if source == "":
                 del self.parts[table][segment]  # nobody has it: nothing was ever there, or is left
             elif source is not None:
@@ -194,12 +217,12 @@ class Fetching:
         for peer, segments in chosen.items():
             self._fetch_from(peer, table, segments)
 
-    def _source(self, table: str, segment: int, without: list[str]) -> str | None:
+    def _source(
+        self, ready: tuple[str, ...], owners: tuple[str, ...], without: tuple[str, ...]
+    ) -> str | None:
         """Whom to ask for a segment; empty: nobody can have it; None: not now."""
         context = self._context
-        members = dict.fromkeys(
-            (*context.ready_owners(table, segment), *context.owners(table, segment))
-        )
+        members = dict.fromkeys((*ready, *owners))
         members.pop(context.me, None)
         open_ones = [m for m in members if m not in without]
         if not open_ones:

@@ -190,6 +190,8 @@ def _wipe(site: Site, fault: Fault) -> None:
         machine = site.machines[node]
         if site.may_wipe(machine):
             machine.wipe()
+            others = [other.address for other in site.machines if other is not machine]
+            machine.seeds = tuple(others[:1])  # a founder that is wiped is told whom to join
         else:
             machine.crash()
 

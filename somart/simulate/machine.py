@@ -14,11 +14,13 @@ from typing import Protocol
 from ..cluster.config import ClusterConfig
 from ..cluster.messages import Message
 from ..cluster.outputs import Dial, Drop, Note, Output, Send, Undial
+from ..errors import SomaError
 from .clocks import NodeClock
 from .disk import Disk
 from .network import Dialler, Network
 from .world import Timer, World
 
+RESTART_MS = 3_000
 LEAVING_MS = 2_000
 """How long a node that leaves may take to say so."""
 
@@ -216,12 +218,22 @@ class Machine:
         rng = self.world.stream(f"process/{self.name}/{self.life}")
         self._dialler = Dialler(self.world, self.network, self, self.config, rng)
         birth = Birth(self, self.seeds, self.clock, self.disk, rng, self.config)
-        self.process = self._factory(birth)
+        try:
+            self.process = self._factory(birth)
+        except SomaError as error:
+            self._not_started(error)
+            return
         for told in self.born:
             told(self)
         for seed in self.seeds:
             self._dialler.want(seed)
         self.drain()
+
+    def _not_started(self, error: SomaError) -> None:
+        """Whoever watches over the process starts it again and again."""
+        self.world.note(self.name, "no start", error)
+        self.disk.crash()
+        self.world.after(RESTART_MS, self.start)
 
     def crash(self, silent: bool = False) -> None:
         """Ends a life without warning; `silent`: the power goes, connections are not closed."""
