@@ -8,11 +8,11 @@ drops it when they have confirmed that they have as much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 
 from .antientropy import Comparison, Confirmed
 from .context import Context
-from .hashing import SEGMENTS, segment_of
+from .hashing import segment_of
 from .messages import Batch, Write
 from .replica import from_wire
 
@@ -55,15 +55,6 @@ class Fetching:
         if self._context.replica.copies(table) is None:
             return not self.whole
         return segment not in self.parts.get(table, ()) and self._context.owns(table, segment)
-
-    def served(self, table: str) -> Container[int]:
-        """The segments of a table that are this node's own and that it has."""
-        copies = self._context.replica.copies(table)
-        if copies is None:
-            return () if self.whole else range(SEGMENTS)
-        owned = self._context.ring.segments_of(self._context.me, copies)
-        parts = self.parts.get(table)
-        return owned - parts.keys() if parts else owned
 
     def served(self, table: str) -> frozenset[int]:
         """The segments of a sharded table that this node has."""

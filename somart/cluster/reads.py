@@ -88,6 +88,8 @@ class Reads:
         self._handover = handover
         self._number = number
         self._asked: dict[int, _One | _Part] = {}
+        self._view: tuple[object, ...] = ()
+        self._firsts: dict[int, str] = {}
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -129,8 +131,25 @@ class Reads:
 
     def disconnected(self, peer: str) -> None:
         """A peer will not answer."""
-        for question in list(self._asked.values()):
-            question.lost(peer)
+        for request in list(self._asked):
+            question = self._asked.get(request)  # the end of one may be the end of others
+            if question is not None:
+                question.lost(peer)
+
+    def first_owners(self, copies: int) -> dict[int, str]:
+        """Per segment the first owner that has a link; computed once per view of the members."""
+        context = self._context
+        view = (copies, context.ring.ids, context.ready_ring.ids, tuple(sorted(context.linked)))
+        if self._view != view:
+            self._view = view
+            self._firsts = {}
+            for segment in range(SEGMENTS):
+                ready = context.ready_ring.owners(segment, copies)
+                for owner in (*ready, *context.ring.owners(segment, copies)):
+                    if owner in context.linked:
+                        self._firsts[segment] = owner
+                        break
+        return self._firsts
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -167,22 +186,27 @@ class Reads:
 
         self._causality.wait(message.after, reply)
 
+    def served(self, table: str) -> frozenset[int]:
+        """The segments of a sharded table that this node can speak for now."""
+        return self._fetching.served(table) if self._causality.caught_up() else frozenset()
+
     def _page(self, message: Values) -> ValuesReply:
         """Entries from the cursor on, until the page is full; it ends between two segments."""
         replica, table = self._context.replica, message.table
-        segments = message.segments or replica.segments(table)
+        lacking: list[int] = []
+        segments: list[int] = replica.segments(table)
+        if message.segments:
+            served, asked = self.served(table), frozenset(message.segments)
+            lacking = sorted(asked - served)
+            segments = [s for s in segments if s in asked and s in served]
+        elif not self.serves(table, 0):
+            return ValuesReply(message.request, [], 0, "", [0], "not held")
         begin = int(message.cursor) if message.cursor else 0
         writes: list[Write] = []
-        lacking: list[int] = []
         count = size = 0
         cursor = ""
-        if not message.segments and not self.serves(table, 0):
-            return ValuesReply(message.request, [], 0, "", [0], "not held")
         for segment in segments:
             if segment < begin:
-                continue
-            if not self.serves(table, segment):
-                lacking.append(segment)
                 continue
             if size > self._context.config.page_bytes or len(writes) >= KEYS_MOST:
                 cursor = str(segment)
@@ -405,14 +429,18 @@ class _Many:
 
     def _ask(self, segments: list[int]) -> None:
         """Chooses an owner for each segment, and asks."""
+        if segments == [WHOLE]:
+            served = self.reads.serves(self.table, 0)
+            local, rest = ([WHOLE], []) if served else ([], [WHOLE])
+        else:
+            own = self.reads.served(self.table)
+            local = [s for s in segments if s in own]
+            rest = [s for s in segments if s not in own]
         chosen: dict[str, list[int]] = {}
-        local: list[int] = []
         orphans: list[int] = []
-        for segment in segments:
-            if self.reads.serves(self.table, 0 if segment == WHOLE else segment):
-                local.append(segment)
-                continue
-            peer = self._choice(segment)
+        choices = self._choices() if WHOLE not in rest else None
+        for segment in rest:
+            peer = self._choice(segment, choices)
             if peer is None:
                 orphans.append(segment)
             else:
@@ -428,13 +456,19 @@ class _Many:
             part.ask()
         self._check()
 
-    def _choice(self, segment: int) -> str | None:
+    def _choices(self) -> dict[int, str] | None:
+        """Of most segments the first owner will do; None when one has failed already."""
+        return None if self._tried else self.reads.first_owners(self._copies or 0)
+
+    def _choice(self, segment: int, choices: dict[int, str] | None) -> str | None:
+        if choices is not None:
+            return choices.get(segment)
         context, tried = self.context, self._tried.get(segment, ())
         place = 0 if segment == WHOLE else segment
-        ready = context.ready_owners(self.table, place)
-        for owner in (*ready, *context.owners(self.table, place)):
-            if owner in context.linked and owner not in tried and owner != context.me:
-                return owner
+        for owners in (context.ready_owners, context.owners):
+            for owner in owners(self.table, place):
+                if owner in context.linked and owner not in tried and owner != context.me:
+                    return owner
         return None
 
     def _take_local(self, segments: list[int]) -> None:
@@ -442,8 +476,9 @@ class _Many:
         if segments == [WHOLE]:
             segments = replica.segments(self.table)
         held = replica.digests(self.table)
-        for segment in segments:
-            if segment in held:
+        wanted = frozenset(segments)
+        for segment in sorted(held):
+            if segment in wanted:
                 if self.what == LEN:
                     self._count += replica.count(self.table, segment)
                 else:

@@ -39,7 +39,7 @@ class Standing:
 
 
 def status_of(core: ClusterCore) -> dict[str, object]:
-    """A plain dictionary for JSON: times in ms since the epoch, lags in ms, shares as parts of 1."""
+    """A plain dictionary for JSON: times in ms since the epoch, lags in ms, shares of 1."""
     context, membership = core.context, core.membership
     members, reachable = membership.reach()
     state = phases.phase(members, reachable, core.standing.behind, context.consistency)

@@ -59,7 +59,8 @@ def test_every_node_reads_every_key_and_holds_only_its_own() -> None:
         assert count(net, host.id) == 40
     for n in range(0, 40, 7):
         found = get(net, stranger(net, f"item{n}"), f"item{n}")
-        assert found is not None and found.value == str(n)
+        assert found is not None
+        assert found.value == str(n)
     assert sum(len(host.held("stock")) for host in net.living) == 2 * 40
 
 
@@ -124,7 +125,8 @@ def test_the_newer_of_two_answers_wins_and_the_stale_owner_is_repaired(stale: in
     assert late.value("stock", key) == 3
     net.watch = lambda one, other, message: type(message).__name__ != "Batch"
     found = get(net, stranger(net, key), key)
-    assert found is not None and found.value == "99"
+    assert found is not None
+    assert found.value == "99"
     assert late.value("stock", key) == 99
 
 
@@ -147,7 +149,8 @@ def test_pages_are_bounded_and_complete() -> None:
     answers = host.ask(lambda done: host.core.entries(STOCK, True, done))
     net.run(2_500)
     assert sorted(write.key for write in answers[0]) == sorted(f"item{n}" for n in range(900))
-    assert len(sizes) > 2 and max(sizes) < net.config.page_bytes + 64 * len(text)
+    assert len(sizes) > 2
+    assert max(sizes) < net.config.page_bytes + 64 * len(text)
 
 
 @pytest.mark.slow
@@ -169,14 +172,17 @@ def test_a_node_that_joins_asks_those_who_have_the_data() -> None:
     late = net.add("n3", "n1")
     net.run(3_000)
     assert late.core.membership.me.ring == "joining"
-    assert late.core.settled("Shop.notes", "k1") is False and not late.core.whole("Shop.notes")
+    assert late.core.settled("Shop.notes", "k1") is False
+    assert not late.core.whole("Shop.notes")
     answers = late.ask(lambda done: late.core.get("Shop.notes", "k1", done))
     counts = late.ask(lambda done: late.core.count("Shop.notes", done))
     net.run(200)
-    assert answers[0].value == "1" and counts == [10]
+    assert answers[0].value == "1"
+    assert counts == [10]
     net.watch = lambda one, other, message: True
     net.until(net.formed)
-    assert late.core.whole("Shop.notes") and late.value("notes", "k1") == "1"
+    assert late.core.whole("Shop.notes")
+    assert late.value("notes", "k1") == "1"
 
 
 def test_an_unknown_slot_is_refused() -> None:
