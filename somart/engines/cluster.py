@@ -19,6 +19,8 @@ from ..cluster.config import ClusterConfig
 from ..cluster.ids import TABLE as ID_TABLE
 from ..cluster.ids import Ids
 from ..cluster.messages import Write
+from ..cluster.own import TABLE as OWN_TABLE
+from ..cluster.own import OwnAdditions
 from ..cluster.placement import Placement, counters_of, placements_of
 from ..cluster.replica import Change, Replica, SystemRows, state_of, to_wire, write_from
 from ..cluster.versions import (
@@ -112,11 +114,13 @@ class ClusterEngine(StandaloneEngine):
         self.waiter = waiter
         self.boot = 1
         """How often a node of a cluster has opened this data directory."""
+        self._own = OwnAdditions()
         self._versions: dict[Table, VersionTable] = {}
         self._undone: dict[int, _VersionUndo] = {}
         self._told: list[tuple[int, int, Told]] = []
         self._order = count()
         self._node = self.system_table(_NODE)
+        self.system_table(OWN_TABLE)
 
     @property
     def origin(self) -> str:
@@ -244,6 +248,7 @@ class ClusterEngine(StandaloneEngine):
         assert database is not None
         known = {key: str(value) for key, value in self._node.load()}
         ids = self.system_table(ID_TABLE)
+        self._own = OwnAdditions({key: str(row) for key, row in self.stored_rows(OWN_TABLE)})
         self.replica.origin = known.get("origin") or self._born()
         self.replica.last = unpacked(known["clock"]).stamp if "clock" in known else BEGINNING
         self.boot = int(known.get("boot", 0)) + 1
@@ -383,13 +388,19 @@ class ClusterEngine(StandaloneEngine):
         state = NEVER if held is None else state_of(held, table.entries.get(key))
         if added.base is not None:
             state = merge(state, added.base)
+        state = self._own.joined(table.name, key, state)
         if state.value is not ABSENT and state.value.__class__ is not int:
             return Entry(added.value), plain
-        name = self.origin if table.durable else f"{self.origin}!{self.boot}"
+        name = self._adder(table)
         state = increment(state, name, added.amount, added.default)
         assert state.version.added is not None
         too_large = abs(state.version.added[name][1]) > _SUM_MOST
         return Entry(state.value), plain if too_large else state.version
+
+    def _adder(self, table: Table) -> str:
+        """Whose additions to a table are counted together: what is not stored begins anew with
+        every start."""
+        return self.origin if table.durable else f"{self.origin}!{self.boot}"
 
     @staticmethod
     def _wire(change: Change, changes: Changes) -> Write:
@@ -436,9 +447,13 @@ class ClusterEngine(StandaloneEngine):
         durable = self._database is not None
         undone: _VersionUndo = []
         for table, versions, key, entry, version, expires in changes:
-            undone.append((table, versions, key, versions.get(key), versions.expires(key)))
+            before = versions.get(key)
+            undone.append((table, versions, key, before, versions.expires(key)))
             if version is None:
                 versions.drop(key)
+                own = self._own.forgotten(table.name, key, before, self._adder(table))
+                if own is not None and table.durable:
+                    stored[_system(OWN_TABLE), own[0]] = _system_row(*own)
             else:
                 versions.put(key, version, expires, entry is not None)
             if durable and table.durable:
