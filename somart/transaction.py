@@ -44,8 +44,8 @@ class Pending:
 
 
 class Far:
-    """What other nodes have answered to a transaction, so that it reads the same again: single keys,
-    with their states (`cluster.versions.State`), and whole tables."""
+    """What other nodes have answered to a transaction, so that it reads the same again: single
+    keys, with their states (`cluster.versions.State`), and whole tables."""
 
     __slots__ = ("counts", "full", "keys", "states", "tables")
 
@@ -74,8 +74,8 @@ class Transaction:
     `tracking` is set for handlers that others may interleave with: what they read is noted, and
     validated at the commit. `wait_for` is the commit that must be durable before the answer may
     be given, because something that it wrote has been read. `caller` is the call on whose turn
-    this one runs, see `calls.py`. `far` is what other nodes have told it, None if nothing; `near` is
-    set while only what this node holds may be looked at, because nothing may wait.
+    this one runs, see `calls.py`. `far` is what other nodes have told it, None if nothing; `near`
+    is set while only what this node holds may be looked at, because nothing may wait.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""A program with shared memory of every kind, nodes of it on a clock that stands still, and a wire."""
+"""A program with shared memory of every kind, and nodes of it on a clock that stands still."""
 
 from __future__ import annotations
 

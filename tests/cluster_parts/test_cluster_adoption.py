@@ -1,4 +1,4 @@
-"""A data directory from standalone to cluster and back: nothing is lost, nothing wins by accident."""
+"""A data directory goes into a cluster and back: nothing is lost, nothing wins by accident."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ import trio
 from cluster_cells import ManualClock, Node
 
 from somart import SomaError
+from somart.cluster.messages import Write
+from somart.cluster.replica import SystemRows
 
 
 def test_a_commit_makes_one_batch_with_one_stamp_and_a_row_of_the_core(tmp_path: Path) -> None:
@@ -75,15 +77,16 @@ def test_a_group_that_cannot_be_stored_leaves_no_version_behind(
     node.call("add", "stock", "n", 1)
     digests = {table: dict(node.replica.digests(table)) for table in node.replica.tables}
     heard: list[bool] = []
-    node.engine.on_batch = lambda writes: [
-        node.engine.on_durable(node.engine.next_ticket, heard.append),
-        {("journal", "9"): "row"},
-    ][1]
     assert node.engine._database is not None
+
+    def on_batch(writes: list[Write]) -> SystemRows:
+        node.engine.on_durable(node.engine.next_ticket, heard.append)
+        return {("journal", "9"): "row"}
 
     def full(changes: object) -> None:
         raise SomaError("disk is full")
 
+    node.engine.on_batch = on_batch
     with monkeypatch.context() as patch:
         patch.setattr(node.engine._database, "write", full)
         for call in (("put", "notes", "k", "x"), ("cut", "notes", "k"), ("add", "stock", "n", 5)):

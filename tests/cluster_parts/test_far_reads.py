@@ -114,7 +114,7 @@ def test_a_number_needs_no_keys_until_something_was_written() -> None:
 
 
 def test_keys_alone_do_not_stand_for_values() -> None:
-    node, owner, owners = pair()
+    node, owner, _ = pair()
     owner.call("put", "stock", "a", 7)
 
     async def body(slot: Any) -> Any:

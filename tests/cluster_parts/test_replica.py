@@ -1,4 +1,4 @@
-"""Replicated memory of one node: digests, merging, forgetting; nodes without a core between them."""
+"""Replicated memory of one node: digests, merging, forgetting; no core between the nodes."""
 
 from __future__ import annotations
 
