@@ -133,6 +133,10 @@ class Raft:
         self.progress: dict[str, Progress] = {}
         self.votes: dict[str, bool] = {}
         self.contact = now - 2 * config.election_ms
+        # Under leases: somebody may rely on an answer that was given before the restart.
+        leased = config.lease_reads_assuming_clock_drift_below_ms is not None and state.term > 0
+        self.promised = now + config.election_ms if leased else now
+        self.leases = True
         self.deadline = 0
         self.beat = 0
         self.quorum_check = 0
@@ -221,7 +225,7 @@ class Raft:
     def transfer(self, to: str, now: int) -> bool:
         """Hands leadership over when `to` has the whole log (§3.10)."""
         self.now = now
-        if self.role is not Role.LEADER or to not in self.progress:
+        if self.role is not Role.LEADER or to not in self.progress or to == self.node:
             return False
         if not self.configuration.votes(to):
             return False
@@ -243,11 +247,16 @@ class Raft:
         if self.role is Role.LEADER:
             leading.send_chunk(self, to, chunk)
 
+    def lacks(self, chunk: SnapshotChunk) -> bool:
+        """Whether the snapshot has what this log has not. Else it must not replace anything: what
+        follows in the log may have been acknowledged."""
+        return chunk.index > self.commit and self.log.term(chunk.index) != chunk.index_term
+
     def installed(self, chunk: SnapshotChunk, now: int) -> None:
-        """The snapshot that ended with this chunk is durable, with the state in it."""
+        """The snapshot that ended with this chunk is durable, with the state in it. Only if the
+        log `lacks` it."""
         self.now = now
-        if chunk.index <= self.commit:
-            return
+        assert self.lacks(chunk), "a snapshot never replaces what was acknowledged"
         self.log.reset(chunk.index, chunk.index_term, chunk.configuration)
         self.stable = self.commit = self.applied = chunk.index
         self.out.truncate, self.out.entries, self.out.apply = None, [], []
@@ -313,7 +322,7 @@ class Raft:
         return True
 
     def _has_leader(self) -> bool:
-        if self.role is Role.LEADER:
+        if self.role is Role.LEADER or self.now < self.promised:
             return True
         return bool(self.leader) and self.now - self.contact < self.config.election_ms
 
@@ -452,7 +461,8 @@ class Raft:
         self.commit = max(self.commit, index)
 
     def _snapshot(self, chunk: SnapshotChunk) -> None:
-        if chunk.index <= self.commit:
+        if not self.lacks(chunk):
+            self._learn_commit(chunk.index)
             reply = AppendReply(self.term, self.node, True, self.commit, 0, 0, chunk.round)
             self.send(chunk.sender, reply)
             return

@@ -30,7 +30,7 @@ def begin(raft: Raft) -> None:
     from .core import Role
 
     raft.role, raft.leader = Role.LEADER, raft.node
-    raft.votes = {}
+    raft.votes, raft.leases = {}, True
     raft.rounds, raft.early_reads, raft.round_started = [], [], {}
     raft.progress = {}
     _follow_configuration(raft)
@@ -60,7 +60,7 @@ def _heartbeat(raft: Raft) -> None:
     raft.beat = raft.now + raft.config.heartbeat_ms
     for node, progress in raft.progress.items():
         if node != raft.node:
-            progress.waiting = False
+            # Never more than it has: what follows there may be of another leader.
             commit = min(progress.match, raft.commit)
             raft.send(node, Heartbeat(raft.term, raft.node, commit, raft.round))
 
@@ -133,7 +133,7 @@ def send_chunk(raft: Raft, to: str, chunk: SnapshotChunk) -> None:
     """The driver has read a piece of a snapshot."""
     progress = raft.progress.get(to)
     if progress is not None and progress.state == "snapshot":
-        progress.snapshot_index = chunk.index
+        progress.snapshot_index, progress.offset = chunk.index, chunk.offset
         raft.send(to, chunk)
 
 
@@ -159,14 +159,13 @@ def step(raft: Raft, message: RaftMessage) -> None:
         case AppendReply():
             _appended(raft, message, progress)
         case HeartbeatReply():
-            progress.waiting = False
             _answered(raft, progress, message.round)
             if progress.match < raft.log.last:
+                progress.nudged(raft.config.window)
                 send_entries(raft, message.sender, empty=True)
         case SnapshotReply():
-            if progress.state == "snapshot" and message.index == progress.snapshot_index:
-                progress.offset, progress.waiting = message.offset, False
-                _answered(raft, progress, message.round)
+            _answered(raft, progress, message.round)
+            if progress.received(message.index, message.offset):
                 send_entries(raft, message.sender)
 
 
@@ -226,8 +225,7 @@ def _configured(raft: Raft, configuration: Configuration) -> None:
         configure(raft, Configuration(configuration.voters, (), configuration.learners))
     elif raft.node not in configuration.voters:
         broadcast(raft)
-        for node in configuration.members():
-            raft.send(node, Heartbeat(raft.term, raft.node, raft.commit, raft.round))
+        _heartbeat(raft)
         raft.become_follower(raft.term, "")
 
 
@@ -235,6 +233,7 @@ def hand_over(raft: Raft) -> None:
     """Lets the chosen member begin an election once it has everything (§3.10)."""
     progress = raft.progress[raft.transferee]
     if progress.match == raft.log.last:
+        raft.leases = False  # it may be elected in spite of them, however late this arrives
         raft.send(raft.transferee, TimeoutNow(raft.term, raft.node))
     else:
         send_entries(raft, raft.transferee)
@@ -300,7 +299,7 @@ def _answered(raft: Raft, progress: Progress, number: int) -> None:
 def _leased(raft: Raft) -> bool:
     """Whether a quorum has answered so lately that no other leader can exist (§6.4.1)."""
     drift = raft.config.lease_reads_assuming_clock_drift_below_ms
-    if drift is None or not raft.round_started:
+    if drift is None or not raft.round_started or not raft.leases:
         return False
     done = max((waiting.number - 1 for waiting in raft.rounds[:1]), default=raft.round)
     started = raft.round_started.get(done)

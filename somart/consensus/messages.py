@@ -161,16 +161,20 @@ RaftMessage = (
 
 
 class Forward(Struct, frozen=True, array_like=True, tag="RAFT PROPOSE"):
-    """Commands for the leader, packed."""
+    """Commands for the leader, packed; the `number`-th attempt of that session of the sender."""
 
     sender: str
+    session: int
+    number: int
     commands: tuple[bytes, ...]
 
 
 class NotLeader(Struct, frozen=True, array_like=True, tag="RAFT NOT LEADER"):
-    """Proposals with these numbers are in no log by their sender's last `Forward`."""
+    """Proposals with these numbers have not come into a log by that attempt."""
 
     sender: str
+    session: int
+    attempt: int
     numbers: tuple[int, ...]
 
 

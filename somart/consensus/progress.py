@@ -26,6 +26,9 @@ class Progress:
     """The last indexes of the messages on their way."""
     snapshot_index: int = 0
     offset: int = 0
+    """Where the chunk begins that was sent last."""
+    stalled_at: tuple[int, int] = (0, -1)
+    """The chunk that was on its way when it was last heard of."""
 
     def probe(self) -> None:
         """Back to one message at a time."""
@@ -57,6 +60,28 @@ class Progress:
             self.inflight.append(last)
         else:
             self.waiting = True
+
+    def nudged(self, window: int) -> None:
+        """It lives and lacks something: what was sent may be lost, so one more may go."""
+        if self.state == "replicate":
+            if len(self.inflight) >= window:
+                self.inflight.popleft()
+        elif self.state == "probe":
+            self.waiting = False
+        else:
+            chunk = self.snapshot_index, self.offset
+            self.waiting = chunk != self.stalled_at  # it may still be under way the first time
+            self.stalled_at = chunk
+
+    def received(self, index: int, offset: int) -> bool:
+        """It wants the byte at `offset` of a snapshot next: whether that is news. Each repeated
+        answer would else begin one more stream of chunks."""
+        if self.state != "snapshot" or index != self.snapshot_index:
+            return False
+        if self.waiting and offset == self.offset:
+            return False
+        self.offset, self.waiting = offset, False
+        return True
 
     def agreed(self, match: int) -> bool:
         """An answer: the logs agree up to `match`. Whether that is news."""

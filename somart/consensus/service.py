@@ -84,8 +84,8 @@ class _Pending:
     done: Done
     deadline: int
     resend: int
-    sent: int = 0
-    refused: int = 0
+    open: set[int] = field(default_factory=set)
+    """Attempts that were not refused: by each of them it may have come into a log."""
 
 
 @dataclass(slots=True)
@@ -138,9 +138,13 @@ class Service:
         self.pending: dict[int, _Pending] = {}
         self._reads: dict[int, _Reading] = {}
         self._joining: _Reading | None = None
-        self._read_number = 0
-        self._queue: list[bytes] = []
-        self._forwards: dict[str, list[bytes]] = {}
+        # Answers to reads of an earlier life must not be taken for answers to those of this one.
+        self._read_number = session << 32
+        self._queue: list[tuple[int, bytes]] = []
+        self._attempt = 0
+        self._forwards: dict[str, tuple[int, list[bytes]]] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
+        """By sender, session and number of its last `Forward`."""
         self._sends: list[tuple[str, ServiceMessage]] = []
         self._extra: Changes = {}
         self._changed: list[Change] = []
@@ -189,11 +193,8 @@ class Service:
         if isinstance(message, Forward):
             self._forwarded(message)
         elif isinstance(message, NotLeader):
-            for number in message.numbers:
-                entry = self.pending.get(number)
-                if entry is not None:
-                    entry.refused += 1
-                    entry.resend = min(entry.resend, now + self.raft.config.heartbeat_ms)
+            for number in message.numbers if message.session == self.session else ():
+                self._refused(number, message.attempt)
         else:
             self.raft.step(message, now)
 
@@ -230,49 +231,68 @@ class Service:
     def _hand_over(self, entry: _Pending) -> None:
         """Gives a command to the leader, if there is one."""
         entry.resend = self.now + self.config.resend_ms
-        if self.leads:
-            entry.sent += 1
-            self._queue.append(entry.raw)
-        elif self.raft.leader:
-            entry.sent += 1
-            self._forwards.setdefault(self.raft.leader, []).append(entry.raw)
-        else:
+        leader = self.raft.leader
+        if not leader:
             entry.resend = self.now + self.raft.config.heartbeat_ms
+            return
+        if not self.leads and leader in self._forwards:
+            attempt, commands = self._forwards[leader]
+            commands.append(entry.raw)
+        else:
+            self._attempt = attempt = self._attempt + 1
+            if self.leads:
+                self._queue.append((attempt, entry.raw))
+            else:
+                self._forwards[leader] = attempt, [entry.raw]
+        entry.open.add(attempt)
 
     def _forwarded(self, message: Forward) -> None:
+        """Each attempt counts once: what was refused is never proposed after all."""
+        this = message.session, message.number
+        if this <= self._heard.get(message.sender, (0, 0)):
+            return
+        self._heard[message.sender] = this
         if self.leads:
-            self._queue.extend(message.commands)
+            self._queue.extend((message.number, raw) for raw in message.commands)
             return
         numbers = [command.id.number for raw in message.commands for command in unpack(raw)]
-        self._sends.append((message.sender, NotLeader(self.node, tuple(numbers))))
+        refusal = NotLeader(self.node, message.session, message.number, tuple(numbers))
+        self._sends.append((message.sender, refusal))
+
+    def _refused(self, number: int, attempt: int) -> None:
+        entry = self.pending.get(number)
+        if entry is not None:
+            entry.open.discard(attempt)
+            entry.resend = min(entry.resend, self.now + self.raft.config.heartbeat_ms)
 
     def _propose_queue(self) -> None:
         """All that has gathered, in as few entries as their size allows."""
         queue, self._queue = self._queue, []
-        batch: list[bytes] = []
+        batch: list[tuple[int, bytes]] = []
         size = 0
-        for raw in queue:
+        for attempt, raw in queue:
             if batch and size + len(raw) > self.config.entry_bytes:
                 self._propose_batch(batch)
                 batch, size = [], 0
-            batch.append(raw)
+            batch.append((attempt, raw))
             size += len(raw)
         if batch:
             self._propose_batch(batch)
 
-    def _propose_batch(self, batch: list[bytes]) -> None:
-        data = msgspec.msgpack.encode(batch)
+    def _propose_batch(self, batch: list[tuple[int, bytes]]) -> None:
+        data = msgspec.msgpack.encode([raw for _, raw in batch])
         if self.raft.propose(data, self.now) is not None:
             return
-        for raw in batch:
+        for attempt, raw in batch:
             for command in unpack(raw):
-                self._not_proposed(command.id)
+                self._not_proposed(command.id, attempt)
 
-    def _not_proposed(self, given: TransactionId) -> None:
+    def _not_proposed(self, given: TransactionId, attempt: int) -> None:
         if given.node != self.node:
-            self._sends.append((given.node, NotLeader(self.node, (given.number,))))
-        elif (entry := self.pending.get(given.number)) is not None:
-            entry.refused += 1
+            refusal = NotLeader(self.node, given.session, attempt, (given.number,))
+            self._sends.append((given.node, refusal))
+        elif given.session == self.session:
+            self._refused(given.number, attempt)
 
     # --- turns -----------------------------------------------------------------------------------
 
@@ -280,8 +300,7 @@ class Service:
         """What there is to do now. `write` is None while another one is under way."""
         self.now = now
         if self._stage is not None:
-            sends, self._sends = self._sends, []
-            return Turn(sends)
+            return Turn(self._take_sends())
         if self._queue:
             self._propose_queue()
         if self._joining is not None:
@@ -293,11 +312,15 @@ class Service:
             if not output and not self._extra and not self._flush_due():
                 break
             write = self._carry_out(output)
-        for leader, commands in self._forwards.items():
-            self._sends.append((leader, Forward(self.node, tuple(commands))))
+        return Turn(self._take_sends(), write)
+
+    def _take_sends(self) -> list[tuple[str, ServiceMessage]]:
+        for leader, (attempt, commands) in self._forwards.items():
+            forward = Forward(self.node, self.session, attempt, tuple(commands))
+            self._sends.append((leader, forward))
         self._forwards = {}
         sends, self._sends = self._sends, []
-        return Turn(sends, write)
+        return sends
 
     def written(self, now: int) -> None:
         """The last `Turn.write` is durable."""
@@ -319,7 +342,7 @@ class Service:
             self._read_index(number, index)
         self._serve_reads()
         for chunk in output.chunks:
-            self._receive_chunk(chunk)
+            self._receive_chunk(chunk, output)
         for wanted in output.snapshots:
             self._send_chunk(*wanted)
         stored = output.state is not None or output.truncate is not None or output.entries
@@ -406,7 +429,8 @@ class Service:
 
     def _send_chunk(self, to: str, index: int, offset: int, round_number: int) -> None:
         blob = self._blob
-        if blob is None or blob[0] != index or blob[0] < self.raft.log.snapshot_index:
+        # Any snapshot does that the log goes on from. Members that load at once share one.
+        if blob is None or index not in (0, blob[0]) or blob[0] < self.raft.log.snapshot_index:
             blob, offset = self._take_snapshot(), 0
         at, term, configuration, data = blob
         piece = data[offset : offset + self.config.chunk_bytes]
@@ -427,14 +451,17 @@ class Service:
         self._blob = (index, term, raft.log.configuration(index), data)
         return self._blob
 
-    def _receive_chunk(self, chunk: SnapshotChunk) -> None:
+    def _receive_chunk(self, chunk: SnapshotChunk, output: Output) -> None:
         if chunk.offset == 0:
             self._incoming = []
         self._incoming.append(chunk.data)
         if not chunk.done:
             return
-        whole = _snapshot_decoder.decode(b"".join(self._incoming))
-        self._incoming = []
+        data, self._incoming = b"".join(self._incoming), []
+        if not self.raft.lacks(chunk):
+            return  # the log has come that far by itself meanwhile
+        whole = _snapshot_decoder.decode(data)
+        output.truncate, output.entries = None, []  # what it would store is replaced
         old, before = self.state.changes, self.raft.log
         forgotten: Changes = {(CHANGES, change.revision): None for change in old}
         forgotten.update({(LOG, i): None for i in range(before.first, self._last_stored + 1)})
@@ -456,6 +483,6 @@ class Service:
 
 
 def _gave_up(entry: _Pending) -> Failure:
-    if entry.sent == entry.refused:
+    if not entry.open:
         return Failure("no quorum: the write was not proposed", definite=True)
     return Failure("no answer from a quorum: the write may have happened", definite=False)
