@@ -1,21 +1,25 @@
 """How membership grows with the cluster: `python tests/soak/members_at_scale.py [SIZE …]`.
 
-Clusters of the given sizes (3 to 200) form over one seed, rest, lose a node, are cut in half and
-heal, in virtual time and from one seed. Prints the table of docs/scale.md.
+Clusters of the given sizes (3 to 200) form over one seed, rest, lose a node, have one stopped, are
+cut in half and heal, in virtual time and from one seed. Prints the tables of docs/scale.md.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import mean, stdev
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cluster_parts"))
 
 from msgspec.msgpack import Encoder
 from tiny_network import BREAK_MS, Place, TinyNetwork
 
+from somart.cluster.hashing import SEGMENTS
 from somart.cluster.members import Died
 from somart.cluster.messages import Message
+from somart.cluster.ring import Ring
 
 SIZES = (3, 10, 20, 50, 100, 200)
 QUIET_MS = 300_000
@@ -59,7 +63,8 @@ def measure(size: int, seed: int = 1) -> list[str]:
     row += _rates(net, size, 60_000)[:1]
     deaths = [when - at for place in net.running for when, _ in place.of(Died)]
     assert len(deaths) == size - 1, "somebody has not heard"
-    row.append(f"{min(deaths) / 1000:.2f} to {max(deaths) / 1000:.2f} s")
+    row.append(f"{max(deaths) / 1000:.1f} s")
+    row.append(f"{_stopped(net):.1f} s")
     row.append(f"{_healing(net) / 1000:.1f} s")
     row.append(f"{net.largest / 1000:.1f} kB")
     return row
@@ -73,12 +78,25 @@ def _rates(net: Measured, size: int, ms: int) -> list[str]:
     return [f"{(net.sent() - messages) / seconds:.2f}", f"{(net.bytes - weight) / seconds:.0f}"]
 
 
+def _stopped(net: Measured) -> float:
+    """From the stop of a process whose links stay up until all know that it is dead (seconds)."""
+    victim, at = net.places["n3:1"], net.now
+    net.pause(victim, 60_000)
+    net.run(60_000)
+    others = [place for place in net.running if place is not victim]
+    known = [when for p in others for when, change in p.of(Died) if change == Died("n3")]
+    assert len(known) == len(others), "somebody has not heard"
+    net.run(20_000, until=lambda: victim.statuses()["n3"] == "alive" and len(victim.links) > 0)
+    return (max(known) - at) / 1000
+
+
 def _healing(net: Measured) -> int:
     """From the end of a partition into halves until all tables are right and all links up."""
     places = net.running
     half = len(places) // 2
     net.cut(places[:half], places[half:])
     net.run(BREAK_MS + 40_000)
+    assert len(places) < 4 or places[-1].statuses()[places[0].id] == "dead"
     net.heal()
     statuses = {place.id: "alive" for place in places} | {"n2": "dead"}
     return net.run(120_000, until=lambda: _healed(places, statuses))
@@ -92,13 +110,33 @@ def _healed(places: list[Place], statuses: dict[str, str]) -> bool:
 
 def main(sizes: list[int]) -> None:
     """Prints the table."""
-    heads = ["nodes", "formed after", "messages to form", "bytes to form"]
+    heads = ["nodes", "formed after", "messages in the first minute", "bytes in it"]
     heads += ["messages/s at rest", "bytes/s at rest", "messages/s after a death"]
-    heads += ["death known after", "halves healed after", "largest message"]
+    heads += ["a killed node is dead after", "a stopped one after", "halves healed after"]
+    _table([*heads, "largest message"], map(measure, sizes))
+    print()
+    heads = ["ring", "a newcomer takes", "least and most, of 20", "spread of shares"]
+    _table(heads, (moves(size) for size in (3, 10, 50)))
+
+
+def moves(size: int) -> list[str]:
+    """What one more node takes over from that many, in parts of its fair share of all segments."""
+    taken, spread = [], []
+    for trial in range(20):
+        ids = [f"t{trial}-n{number}:8082" for number in range(size + 1)]
+        before, after = Ring(ids[:-1]), Ring(ids)
+        taken.append(len(before.moved(after, 1)) * (size + 1) / SEGMENTS)
+        shares = after.shares().values()
+        spread.append(stdev(shares) / mean(shares))
+    ends = f"{min(taken):.2f} to {max(taken):.2f}"
+    return [f"{size} → {size + 1}", f"{mean(taken):.2f} K/N", ends, f"± {mean(spread):.0%}"]
+
+
+def _table(heads: list[str], rows: Iterable[list[str]]) -> None:
     print("| " + " | ".join(heads) + " |")
     print("|" + "---|" * len(heads))
-    for size in sizes:
-        print("| " + " | ".join(measure(size)) + " |", flush=True)
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":
