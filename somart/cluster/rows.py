@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from ..engines.base import DURABLE
 from ..engines.remote import Remote
 from .ids import Ids
 from .messages import Write
@@ -85,7 +86,11 @@ class Rows:
         return ticket
 
     def on_durable(self, ticket: int, callback: Callable[[bool], None]) -> None:
-        """Calls back once when the ticket is durable (True) or could not be stored (False)."""
+        """Calls back once when the ticket is durable (True) or could not be stored (False).
+        Ticket 0, of a commit that changed nothing, stands for all that has been committed so far:
+        what it repeated may not be durable yet."""
+        if ticket == DURABLE:
+            ticket = max(DURABLE, self._engine.next_ticket - 1)
 
         def told(ok: bool) -> None:
             if not ok:
