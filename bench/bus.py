@@ -1,7 +1,8 @@
 """The bus: frames that are answered, and signals that run a handler and come back, per second.
 
 `python bench/bus.py [ROUNDS] [SECONDS]`: one connection on the loopback address, server and client
-in processes of their own; rounds are interleaved, and medians shown.
+in processes of their own; rounds are interleaved, and medians shown. What the server needs of a
+CPU is shown beside, for machines that have other things to do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
+from serving import TICKS, cpu_seconds
 
 from somart import App, Cell, ProgramSpec, Prop, SlotDecl, StandaloneEngine, Value, handler
 from somart.cluster.bus import Bus
@@ -111,7 +113,7 @@ class Load:
         self._make = make
         self._window = window
         self._seconds = seconds
-        self._sent = self._answered = 0
+        self._sent = self.answered = 0
 
     async def run(self, port: int, role: str, secret: bytes | None) -> float:
         hello = Hello(role, "client", f"client-{random.getrandbits(64):x}")  # type: ignore[arg-type]
@@ -126,14 +128,14 @@ class Load:
             answered = 0
             for message, _ in batch:
                 answered += message.count if isinstance(message, Handled) else 1
-            self._answered += answered
+            self.answered += answered
             if trio.current_time() < deadline:
                 self._send(channel, answered)
-            elif self._answered == self._sent:
+            elif self.answered == self._sent:
                 channel.finish()
 
         await channel.run(receive)
-        return self._answered / (trio.current_time() - began)
+        return self.answered / (trio.current_time() - began)
 
     def _send(self, channel: Channel, count: int) -> None:
         for _ in range(count):
@@ -176,6 +178,7 @@ def main(rounds: int = 5, seconds: float = 1.0) -> None:
         for sealed in (False, True)
     }
     found: dict[tuple[str, int], list[float]] = {}
+    per_cpu: dict[tuple[str, int], list[float]] = {}
     try:
         ports = {sealed: int(_line(server)) for sealed, server in servers.items()}
         for _ in range(rounds):
@@ -183,15 +186,23 @@ def main(rounds: int = 5, seconds: float = 1.0) -> None:
                 for window in WINDOWS:
                     load = Load(make, window, seconds)
                     secret = SECRET if sealed else None
+                    before = cpu_seconds(servers[sealed].pid)
                     rate = trio.run(load.run, ports[sealed], role, secret)
+                    used = max(cpu_seconds(servers[sealed].pid) - before, 1 / TICKS)
                     found.setdefault((name, window), []).append(rate)
+                    per_cpu.setdefault((name, window), []).append(load.answered / used)
     finally:
         for server in servers.values():
             server.terminate()
             server.wait()
             assert server.stdout is not None
             server.stdout.close()
-    print(f"{'per second and connection, by window':40}", *(f"{w:>9}" for w in WINDOWS))
+    _print("per second, by window", found)
+    _print("per CPU-second of the server, by window", per_cpu)
+
+
+def _print(title: str, found: dict[tuple[str, int], list[float]]) -> None:
+    print(f"{title:40}", *(f"{w:>9}" for w in WINDOWS))
     for name, *_ in KINDS:
         rates = (statistics.median(found[name, window]) for window in WINDOWS)
         print(f"{name:40}", *(f"{rate:9,.0f}" for rate in rates))
