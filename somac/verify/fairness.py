@@ -64,10 +64,10 @@ def _spoiled(component: set[int], fair: Iterable[Fair]) -> set[int]:
     """The states that offer what cannot be taken within the component."""
     spoiled: set[int] = set()
     for constraint in fair:
-        targets = constraint.targets
-        offered = component & (targets.keys() | constraint.offers)
+        targets, offers = constraint.targets, constraint.offers
+        offered = [state for state in component if state in targets or state in offers]
         if offered and not any(b in component for a in offered for b in targets.get(a, ())):
-            spoiled |= offered
+            spoiled.update(offered)
     return spoiled
 
 

@@ -36,6 +36,7 @@ def test_the_model_decides_by_the_code_of_the_runtime() -> None:
         assert getattr(endless, name) is getattr(merge, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_replica_can_skip_a_state_under_eventual(level: str) -> None:
     toml = '[verify]\neventually = ["b"]\n[verify.after.b]\neventually = ["c"]\n'
@@ -69,6 +70,7 @@ def test_without_a_fair_network_nothing_need_happen() -> None:
     assert {action[0] for action, _ in trace[loop + 1 :]} <= {"cut", "heals"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_the_user_calls_fair_is_fair_on_replicas(level: str) -> None:
     arrows = "run -> done run -> failed failed -> run"
@@ -109,6 +111,7 @@ def test_it_has_what_the_bounded_model_has(causal: bool) -> None:
     assert set(met) <= shown
 
 
+@pytest.mark.slow
 def test_every_counter_example_can_be_walked_and_is_fair() -> None:
     graph = Kripke(["a", "b", "c"], [[1], [2, 0], []])
     found = endless.endless(graph, "eventual")

@@ -138,6 +138,7 @@ def test_the_model_catches_a_broken_rule(
         ("moved", without_comparing, "strong"),
     ],
 )
+@pytest.mark.slow
 def test_replicas_that_are_never_told_do_not_converge(
     name: str, broken: Callable[..., object], level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,6 +242,7 @@ def test_three_replicas_may_have_one_cut_off() -> None:
     assert system.told(("heals", 2)) == "the links of 3 are whole again"
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from(["ab", "ac", "ba", "bc", "ca", "cb"]), min_size=1, unique=True))
 def test_it_is_enough_that_the_first_replica_begins(arrows: list[str]) -> None:
