@@ -257,3 +257,19 @@ def test_it_is_enough_that_the_first_replica_begins(arrows: list[str]) -> None:
             system.beginners = beginners
             found.append(findings(system))
         assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("level", "survives"), [("eventual", False), ("causal", True)])
+def test_a_property_that_only_a_switching_client_sees_broken(level: str, survives: bool) -> None:
+    """Reads may be stale under `eventual`: a warning, and the verdict stays."""
+    text = f"cell A {{ state m {{ a -> b }} scale {{ replicas: 2 consistency: {level} }} }}"
+    program = load_text(text).program
+    assert program is not None
+    toml = manifest_of('[verify.after.b]\nnever = ["a"]\n')
+    report = verify([program], toml, lambda _: True)
+    shown = replica_lines(report)
+    claim = "after('b', state != 'a')"
+    assert (f"  ✓ {claim} holds on every replica and for every client" in shown) is survives
+    stale = f"  ⚠ {claim} does not survive for a client that switches replicas"
+    assert (stale in shown) is not survives
+    assert report.passed
