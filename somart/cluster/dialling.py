@@ -70,11 +70,6 @@ class Dialling:
             self._seeds[address] = ""
             self.review(address)
 
-    def is_self(self, address: str) -> None:
-        """That address has led to this very node: it is dialled no more."""
-        self._seeds.pop(address, None)
-        self.review(address)
-
     def stop(self) -> None:
         """No more dialling at all."""
         for address in list(self._wanted):

@@ -206,10 +206,6 @@ class Membership:
         if not self._silent():
             self._comparing.greet(peer, self.me)
 
-    def dialled_self(self, address: str) -> None:
-        """That address has led to this very node: it is dialled no more."""
-        self._dialling.is_self(address)
-
     def link_down(self, peer: str) -> None:
         """The link with a peer is gone."""
         now = self._wake()

@@ -78,7 +78,6 @@ def test_another_name_of_the_seed_is_dialled_once() -> None:
     first = net.start("n1", founder=True)
     net.places["alias:1"] = first
     second = net.start("n2", seeds=["alias:1"])
-    first.node.dialled_self("nowhere:1") if first.node else None
     net.run(5_000, until=lambda: "n1" in second.links)
     net.run(1_000)
     assert second.dialling == set()

@@ -266,7 +266,7 @@ class TinyNetwork:
         self._drain(other)
         if refused:
             if other is place:
-                place.node.dialled_self(address)
+                place.dialling.discard(address)
             else:
                 self.at(self.now + REDIAL_MS, lambda: self._dial(place, life, address))
             place.refusals.append(refused)
