@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from verify_programs import manifest_of
 
 from somac.frontend.load import load_text
 from somac.verify import endless, verify
+from somac.verify.checker import Checker
 from somac.verify.ctl import parse
 from somac.verify.endless import EndlessMerging, product_of
 from somac.verify.explorer import explore, unfold
@@ -129,3 +132,24 @@ def test_every_counter_example_can_be_walked_and_is_fair() -> None:
             assert again in [after for _, after in model.steps(trace[-1][1])]
             kinds = {action[0] for action, _ in trace[loop + 1 :]}
             assert kinds & {"acknowledges"}  # somebody calls
+
+
+FORMULAS = """AF b, AF c, AG(b -> AF c), EF c, EG !b, EG !c, A[a U b], E[a U c], AG EF a, AG EF c, AG !c,
+AF AG c, EF EG b, EF AG (b | c)"""
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 2)), min_size=3, max_size=3), st.sets(st.integers(0, 2)))
+def test_under_strong_a_replica_shows_what_one_node_does(
+    arrows: list[set[int]], rests: set[int]
+) -> None:
+    """Each formula without EX and AX has the verdict that it has on the lifecycle itself."""
+    targets = [sorted(found - {state}) for state, found in enumerate(arrows)]
+    graph = Kripke(["a", "b", "c"], targets, rests=rests)
+    alone = Checker(graph)
+    found = endless.endless(graph, "strong")
+    assert found is not None
+    product = product_of(*found)
+    for text in FORMULAS.split(","):
+        assert product.holds(parse(text)) == alone.holds(parse(text)), text
