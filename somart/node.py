@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import trio
 
 from .app import App
 from .certificate import mismatch
+from .cluster.boot import Addresses, BootError, ClusterNode, in_cluster
 from .cluster.bus import Bus
 from .cluster.clocks import SystemClock
 from .cluster.handshake import Hello
@@ -210,8 +212,6 @@ class Node:
         cell = served_cell(spec)
         if cell is None:
             raise StartFailure("no cell found")
-        if options.cluster.join:
-            raise StartFailure("--join comes with the cluster; this version serves a single node")
         self._spec = spec
         self._cell: type[Cell] = cell
         self._options = options
@@ -219,12 +219,24 @@ class Node:
         self.http_port = 0
         self.socket_port: int | None = None
         self.bus_port: int | None = None
+        self._member: ClusterNode | None = None
+
+    def _join(self) -> ClusterNode | None:
+        """What makes this process a node of a cluster, if it is to be one."""
+        if not in_cluster(self._spec, self._options):
+            return None
+        try:
+            return ClusterNode(self._spec, self._options, self._log.line)
+        except (BootError, OSError) as error:
+            raise StartFailure(str(error)) from error
 
     async def run(self, stopper: Stopper) -> None:
         """Starts in the order of spec 3 §8.1, serves, and stops without losing an answer."""
         http_listeners = await self._listen(self._options.port)
         self.http_port = _port_of(http_listeners)
-        app = (self._spec.app_class or App)(self._spec, StandaloneEngine(self._options.data))
+        self._member = self._join()
+        engine = self._member.engine if self._member else StandaloneEngine(self._options.data)
+        app = (self._spec.app_class or App)(self._spec, engine)
         app.calls.ports.add(self.http_port)
         try:
             await self._serve(app, http_listeners, stopper)
@@ -246,6 +258,8 @@ class Node:
             async with trio.open_nursery() as servers:
                 servers.start_soon(server.serve, http_listeners)
                 servers.start_soon(bus.run, bus_listeners)
+                if self._member is not None:
+                    servers.start_soon(self._member.run)
                 await self._initialise(app)
                 for address in self._spec.manifest.peers.values():
                     bus.link(address)
@@ -259,8 +273,10 @@ class Node:
                     server.stop()
                     stop_sockets()
                     app.events.close()
-                    bus.stop()
                     timers.cancel_scope.cancel()
+                    if self._member is not None:
+                        await self._member.leave()
+                    bus.stop()
             serving.cancel_scope.cancel()
 
     def _site(self, app: App) -> Site:
@@ -318,9 +334,7 @@ class Node:
 
     async def _listen_for_bus(self) -> tuple[Listeners, str]:
         """The bus and its line of the banner. A node that is no cluster's can do without it."""
-        cluster = self._options.cluster
-        scale = self._cell.soma_scale
-        needed = bool(cluster.join) or (scale is not None and scale.replicas > 1)
+        cluster, needed = self._options.cluster, self._member is not None
         port = 0 if self._options.port == 0 else self.http_port + BUS_OFFSET
         if port > MAX_PORT:
             return [], f"bus: off, {port} is no port"
@@ -344,18 +358,18 @@ class Node:
             protection = protection_of(options.cluster)
         except ProtectionError as error:
             raise StartFailure(str(error)) from error
-        address = join_address(self._shown_host(), self.bus_port or 0) if listeners else ""
-        web = join_address(self._shown_host(), self.http_port)
-        name = options.node_id or address or web
+        addresses = self._addresses(bool(listeners))
+        name = options.node_id or addresses.bus or addresses.http
         instance = f"{name}-{secrets.token_hex(8)}"
         rng = random.Random(instance)
         config = options.cluster.config
-        me = Hello("link", name, instance, address, web)
+        me = Hello("link", name, instance, addresses.bus, addresses.http)
         app.links = Links(
             app, me, config=config, protection=protection, rng=rng, log=self._log.line
         )
-        return Bus(
-            me,
+        member = self._member
+        bus = Bus(
+            me if member is None else self._member_hello(member, addresses),
             config=config,
             protection=protection,
             clock=SystemClock(),
@@ -363,7 +377,28 @@ class Node:
             log=self._log.line,
             fault=self._log.fault,
             links=app.links,
+            core=None if member is None else member.driver,
+            concealed=_nothing if member is None else member.concealed,
+            status=None if member is None else member.status_json,
         )
+        if member is not None:
+            member.run_with(bus)
+        return bus
+
+    def _member_hello(self, member: ClusterNode, addresses: Addresses) -> Hello:
+        try:
+            member.attach(addresses)
+        except BootError as error:
+            raise StartFailure(str(error)) from error
+        return member.hello(addresses)
+
+    def _addresses(self, with_bus: bool) -> Addresses:
+        """Where others find this node."""
+        host = self._options.cluster.advertise or self._shown_host().strip("[]")
+        if host in ("0.0.0.0", "::"):
+            host = socket.gethostname()
+        bus = join_address(host, self.bus_port or 0) if with_bus else ""
+        return Addresses(bus, join_address(host, self.http_port))
 
     async def _start_sockets(
         self, site: Site, nursery: trio.Nursery, listeners: Listeners
@@ -405,6 +440,10 @@ class Node:
     def _database(self, app: App) -> Path:
         path = getattr(app.engine, "database_path", None)
         return path if isinstance(path, Path) else self._options.data / "soma.db"
+
+
+def _nothing(_table: str) -> bool:
+    return False
 
 
 def _port_of(listeners: Listeners) -> int:

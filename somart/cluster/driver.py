@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import get_args
 
 from ..consensus.autopilot import next_change
-from ..consensus.core import HardState, Output, Raft, RaftConfig, bootstrap
+from ..consensus.core import HardState, Raft, RaftConfig
 from ..consensus.log import Log
-from ..consensus.messages import Here, ServiceMessage
+from ..consensus.messages import Configuration, Here, ServiceMessage
 from ..consensus.service import Service, ServiceConfig
 from ..consensus.state import State
-from ..consensus.storage import Changes, Loaded, load, write_output
+from ..consensus.storage import Changes, Loaded, load, write_applied, write_snapshot
 from ..engines.consensus import ConsensusEngine
 from .clocks import Clock
 from .core import ClusterCore
@@ -24,8 +24,7 @@ from .handshake import Hello
 from .members import REMOVED
 from .messages import Message
 from .origins import member_of
-from .outputs import Note, Send
-from .outputs import Output as Wanted
+from .outputs import Note, Output, Send
 
 AUTOPILOT_MS = 500
 
@@ -57,7 +56,7 @@ class Driver:
         self._service_config = service or ServiceConfig()
         self._identities: dict[str, str] = {}
         self._autopilot_at = 0
-        self._outputs: list[Wanted] = []
+        self._outputs: list[Output] = []
         self._led = ""
         self.on_lead: Callable[[str], None] = lambda leader: None
         """Another member leads the consensus now; empty: nobody that is known here."""
@@ -77,9 +76,11 @@ class Driver:
         if engine.database is not None:
             loaded = load(engine.database, state)
         if loaded.fresh and self._founder:
-            loaded.log = bootstrap((engine.origin,))
+            # What the node brings from before counts as a snapshot, so that others get it, too.
+            loaded.log, loaded.applied = Log(1, 0, Configuration((engine.origin,))), 1
             changes: Changes = {}
-            write_output(changes, Output(entries=list(loaded.log.entries)), 0)
+            write_snapshot(changes, loaded.log, 1)
+            write_applied(changes, state, 1)
             engine.store_now(changes)
         raft = Raft(
             engine.origin,
@@ -161,7 +162,7 @@ class Driver:
             at = min(at, self._autopilot_at)
         return min(at, service.wakeup(), self.engine.retry_at())
 
-    def take(self) -> list[Wanted]:
+    def take(self) -> list[Output]:
         """What is to be done now."""
         self.engine.drive()
         outbox, self.engine.outbox = self.engine.outbox, []

@@ -27,6 +27,7 @@ from ..transaction import Transaction
 from .base import DURABLE, Conflict
 from .cluster import ClusterEngine
 from .remote import Waiter, trio_waiter
+from .standalone import Undo
 from .strong import StrongTables, row_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class ConsensusEngine(ClusterEngine):
         self.wake: Callable[[], None] = _nobody
         """Called when `drive` has something to do."""
         self.tracks = True
+        self.queued: Callable[[], None] = _nobody
+        """Called when there is something to store, for whoever sees to it that it is."""
         self._operations: dict[int, _Operation] = {}
         self._last_operation = 0
         self._provisional = 0
@@ -144,6 +147,16 @@ class ConsensusEngine(ClusterEngine):
         return (key, row[0], row[1], row[2], row[3])
 
     # --- commits ---------------------------------------------------------------------------------
+
+    def _enqueue(self, changes: Changes, undo: Undo) -> int:
+        ticket = super()._enqueue(changes, undo)
+        self.queued()
+        return ticket
+
+    @property
+    def last_ticket(self) -> int:
+        """That of the last commit."""
+        return self._last_ticket
 
     def commit(self, transaction: Transaction) -> int:
         """Proposes what touches strong memory; the ticket is negative then."""

@@ -1,0 +1,281 @@
+"""How a process becomes a node of a cluster: its id, its data, its parts put together."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..engines.cluster import describe_local_data
+from ..engines.consensus import ConsensusEngine
+from ..engines.stamped import set_aside
+from ..errors import SomaError
+from .clocks import Clock, SystemClock
+from .core import ClusterCore
+from .driver import Driver
+from .handshake import Hello
+from .identity import digests_of
+from .members import first_record
+from .membership import Membership
+from .records import stored_members, stored_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..options import ServeOptions
+    from ..spec import ProgramSpec
+    from .bus import Bus
+
+LEAVING_SECONDS = 0.1
+"""For the farewell to leave, and a leader's last heartbeats."""
+
+ID_FILE = "node.id"
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class BootError(Exception):
+    """The node cannot become one of a cluster; the text is for the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where others find the bus and the HTTP server of this node."""
+
+    bus: str
+    http: str
+
+
+def in_cluster(spec: ProgramSpec, options: ServeOptions) -> bool:
+    """Whether the node is one of a cluster: asked to join, declared to have replicas, or one
+    already by its data (spec 3 §6 [do])."""
+    replicas = max((c.soma_scale.replicas for c in spec.all_cells if c.soma_scale), default=1)
+    return bool(options.cluster.join) or replicas > 1 or (options.data / ID_FILE).exists()
+
+
+def voters_of(spec: ProgramSpec) -> int:
+    """How many members vote: the most replicas that a strong cell declares, 0 without one."""
+    strong = (c.soma_scale for c in spec.all_cells if c.soma_scale is not None)
+    return max((s.replicas for s in strong if s.consistency == "strong"), default=0)
+
+
+def node_id(data: Path, given: str | None, clock: Clock) -> str:
+    """The id of the node, kept in its data directory. Raises BootError when another one is given.
+
+    Made-up ids order by the time of their making, so that the founder leads.
+    """
+    file = data / ID_FILE
+    try:
+        known = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        known = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BootError(f"cannot read '{file}': {error}") from error
+    if known and given is not None and given != known:
+        raise BootError(
+            f"the data in '{data}' are those of node '{known}', not of '{given}': "
+            "leave --node-id out, or choose another folder with --data"
+        )
+    if known:
+        return known
+    name = given or f"n{_base36(clock.wall())}-{secrets.token_hex(2)}"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        file.write_text(name + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BootError(f"cannot write '{file}': {error.strerror}") from error
+    return name
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text
+
+
+class ClusterNode:
+    """The parts of one node. `engine` goes to the App; `attach` follows once that has opened it."""
+
+    def __init__(
+        self, spec: ProgramSpec, options: ServeOptions, log: Callable[[str], None]
+    ) -> None:
+        self._spec = spec
+        self._options = options
+        self._log = log
+        self.clock = SystemClock()
+        self.rng = random.Random(secrets.randbits(64))
+        if options.cluster.local_data == "discard" and options.cluster.join:
+            self._set_aside()
+        self.id = node_id(options.data, options.node_id, self.clock)
+        self.engine = ConsensusEngine(spec, self.id, options.data, clock=self.clock)
+        self.driver: Driver | None = None
+        self.core: ClusterCore | None = None
+        self._bus: Bus | None = None
+        self._kicked = trio.Event()
+        self._queued = trio.Event()
+        self._running = trio.CancelScope()
+
+    def _set_aside(self) -> None:
+        """Keeps what was there before the cluster, under another name."""
+        if (self._options.data / ID_FILE).exists():
+            return
+        kept = set_aside(self._options.data)
+        if kept is not None:
+            self._log(f"cluster: the data of this node are set aside in '{kept}'")
+
+    def attach(self, addresses: Addresses) -> Driver:
+        """Puts membership, replication and consensus together. Raises BootError, SomaError."""
+        engine, cluster = self.engine, self._options.cluster
+        record = stored_record(engine)
+        founder = record is None and not cluster.join
+        if record is None:
+            self._judge_local_data()
+            record = first_record(self.id, addresses.bus, addresses.http, founder)
+        else:
+            from msgspec.structs import replace
+
+            record = replace(record, address=addresses.bus, http=addresses.http)
+        membership = Membership(
+            record,
+            cluster.config,
+            self.clock,
+            self.rng,
+            seeds=cluster.join,
+            known=stored_members(engine),
+        )
+        core = ClusterCore(cluster.config, self.clock, self.rng, engine, membership)
+        driver = Driver(
+            core,
+            engine,
+            self.clock,
+            self.rng,
+            replicas=voters_of(self._spec),
+            founder=founder,
+        )
+        self.core, self.driver = core, driver
+        driver.start()
+        return driver
+
+    def run_with(self, bus: Bus) -> None:
+        """Lets the bus carry what the parts have to say."""
+        assert self.core is not None
+        self._bus = bus
+        self.engine.wake = self.core.context.wake = self._kick
+        self.engine.queued = self._store
+        self._store()  # what has been written while the parts were put together
+        self._kick()
+
+    def _kick(self) -> None:
+        self._kicked.set()
+
+    def _store(self) -> None:
+        self._queued.set()
+
+    async def run(self) -> None:
+        """Carries on what nobody waits for, until `leave`."""
+        with self._running:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pump)
+                nursery.start_soon(self._flush)
+
+    async def _pump(self) -> None:
+        """One turn later, so that what has been proposed meanwhile shares an entry."""
+        while True:
+            await self._kicked.wait()
+            self._kicked = trio.Event()
+            if self._bus is not None:
+                self._bus.pump()
+
+    async def _flush(self) -> None:
+        """Stores also what no client waits for: batches of others, the log, acknowledgements."""
+        while True:
+            await self._queued.wait()
+            self._queued = trio.Event()
+            try:
+                await self.engine.wait_durable(self.engine.last_ticket)
+            except SomaError as error:
+                self._log(f"cluster: {error}")
+                await trio.sleep(1)
+
+    async def leave(self) -> None:
+        """Says good-bye, and gives others the time to hear it."""
+        if self.driver is not None and self._bus is not None:
+            self.driver.leave()
+            self._bus.pump()
+            await trio.sleep(LEAVING_SECONDS)
+            self._bus.pump()
+        self._running.cancel()
+
+    def _judge_local_data(self) -> None:
+        """Data that a joining node brings are merged only by order (issue 4.9)."""
+        cluster = self._options.cluster
+        if not cluster.join or cluster.local_data == "merge":
+            return
+        found = describe_local_data(self.engine)
+        if found.total:
+            self._forget_id()
+            raise BootError(
+                f"this node brings data of its own, {found}: "
+                "--merge takes them into the cluster, --discard-local sets them aside"
+            )
+
+    def _forget_id(self) -> None:
+        (self._options.data / ID_FILE).unlink(missing_ok=True)
+
+    def hello(self, addresses: Addresses) -> Hello:
+        """How the node introduces itself on the bus."""
+        assert self.core is not None
+        me = self.core.membership.me
+        return Hello(
+            "node",
+            self.id,
+            me.boot,
+            addresses.bus,
+            addresses.http,
+            digests=digests_of(self._spec),
+        )
+
+    def concealed(self, table: str) -> bool:
+        """Whether `bus tail` must not show the values of a table."""
+        found = self.engine.replicated(table)
+        return found is not None and found[0].rules.encrypted
+
+    def status(self) -> dict[str, object]:
+        """What `/__soma/cluster` shows."""
+        assert self.core is not None
+        core = self.core
+        service = self.engine.service
+        found: dict[str, object] = dict(core.status())
+        if service is not None:
+            from .origins import member_of
+
+            raft = service.raft
+            found["leader"] = member_of(raft.leader) if raft.leader else None
+            found["term"] = raft.term
+            voters = raft.configuration.voters
+            alive = [v for v in voters if core.membership.is_linked(member_of(v))]
+            here = len(alive) + (service.node in voters)
+            quorum = len(voters) // 2 + 1
+            declared = voters_of(self._spec)
+            found["consensus"] = {
+                "voters": [member_of(voter) for voter in voters],
+                "learners": [member_of(one) for one in raft.configuration.learners],
+                "declared": declared,
+                "present": here,
+                "tolerates": max(0, here - quorum),
+                "summary": f"{len(voters)} of {declared}, tolerates {max(0, here - quorum)}",
+                "index": raft.commit,
+                "applied": raft.applied,
+                "revision": service.state.revision,
+            }
+        return found
+
+    def status_json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.status())
