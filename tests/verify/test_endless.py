@@ -134,8 +134,8 @@ def test_every_counter_example_can_be_walked_and_is_fair() -> None:
             assert kinds & {"acknowledges"}  # somebody calls
 
 
-FORMULAS = """AF b, AF c, AG(b -> AF c), EF c, EG !b, EG !c, A[a U b], E[a U c], AG EF a, AG EF c, AG !c,
-AF AG c, EF EG b, EF AG (b | c)"""
+FORMULAS = """AF b, AF c, AG(b -> AF c), EF c, EG !b, EG !c, A[a U b], E[a U c], AG EF a,
+AG EF c, AG !c, AF AG c, EF EG b, EF AG (b | c)"""
 
 
 @pytest.mark.slow
