@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import NamedTuple, Protocol
 
 from ..memory.codec import decode, encode
@@ -284,7 +285,8 @@ def to_wire(version: Version) -> VersionWire:
 
 def from_wire(wire: VersionWire) -> Version:
     """A version that has arrived."""
-    return Version(Stamp(*wire.stamp), wire.added or None)
+    physical, logical, node = wire.stamp
+    return Version(Stamp(physical, logical, intern(node)), wire.added or None)
 
 
 def covers(mine: Version, other: Version) -> bool:

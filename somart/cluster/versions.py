@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from ..merge import BEGINNING, Stamp, tick
@@ -110,7 +111,7 @@ def unpacked(text: str) -> Version:
     """The version behind a text of `packed`. Raises ValueError for any other text."""
     head, _, rest = text.partition("\n")
     physical, logical, node = head.split(" ", 2)
-    stamp = Stamp(int(physical), int(logical), node)
+    stamp = Stamp(int(physical), int(logical), intern(node))
     if not rest:
         return Version(stamp)
     return Version(stamp, {name: (count, total) for name, count, total in json.loads(rest)})

@@ -12,15 +12,19 @@ from heapq import heappop, heappush
 
 from ..merge import Stamp
 from .hashing import segment_of
-from .versions import Version, packed
+from .versions import Version, packed, unpacked
 
-Loader = Callable[[], Iterable[tuple[str, Version, int, bool]]]
-"""Key, version, when its entry expires (0: never), whether it has an entry."""
+Loader = Callable[[], Iterable[tuple[str, str, int, bool]]]
+"""Key, version as text, when its entry expires (0: never), whether it has an entry."""
 
 
 def fingerprint(table: str, key: str, version: Version) -> int:
     """64 bits of a key and its version."""
-    text = f"{table}\0{key}\0{packed(version)}"
+    return _fingerprint(table, key, packed(version))
+
+
+def _fingerprint(table: str, key: str, version: str) -> int:
+    text = f"{table}\0{key}\0{version}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
@@ -51,8 +55,8 @@ class VersionTable:
         if self._loader is not None:
             stored = list(self._loader())  # may fail, and then is tried again
             self._loader = None
-            for key, version, expires, present in stored:
-                self.put(key, version, expires, present)
+            for key, text, expires, present in stored:
+                self._load(key, text, expires, present)
 
     def __len__(self) -> int:
         return sum(map(len, self._segments.values()))
@@ -90,6 +94,17 @@ class VersionTable:
             digest ^= fingerprint(self.name, key, old)
         keys[key] = version
         self.digests[segment] = digest
+        self._note_end(key, version, expires, present)
+
+    def _load(self, key: str, text: str, expires: int, present: bool) -> None:
+        """`put` of a key that is new, quicker."""
+        segment, version = segment_of(key), unpacked(text)
+        self._segments.setdefault(segment, {})[key] = version
+        digest = _fingerprint(self.name, key, text)
+        self.digests[segment] = self.digests.get(segment, 0) ^ digest
+        self._note_end(key, version, expires, present)
+
+    def _note_end(self, key: str, version: Version, expires: int, present: bool) -> None:
         if expires:
             self._expires[key] = expires
             heappush(self._expiring, (expires, key))

@@ -304,17 +304,18 @@ class ClusterEngine(StandaloneEngine):
         stamps = self._tables[_stamps(table.name)]
         stamped = self.placements[table.name].stamped
 
-        def load() -> Iterator[tuple[str, Version, int, bool]]:
+        def load() -> Iterator[tuple[str, str, int, bool]]:
             assert self._database is not None
             known = set()
             for key, entry in self._database.load(stamps):
                 known.add(key)
-                yield key, unpacked(entry.value), entry.expires, entry.written != GONE
+                yield key, entry.value, entry.expires, entry.written != GONE
             if stamped:
                 table.ready()
                 for key, entry in table.entries.items():
                     if key not in known:
-                        yield key, Version(stamp_of_record(key)), entry.expires, True
+                        version = packed(Version(stamp_of_record(key)))
+                        yield key, version, entry.expires, True
 
         versions.load_later(load)
 
