@@ -60,7 +60,7 @@ class Context:
         """Called when there may be outputs though the shell has not just put something in."""
         self._timers: list[tuple[int, int, Timer]] = []
         self._sequence = 0
-        self._shared_cache: dict[tuple[tuple[str, ...], str, int], frozenset[int]] = {}
+        self._segments: dict[tuple[tuple[str, ...], tuple[str, ...], str, int], frozenset[int]] = {}
 
     # --- outputs ---------------------------------------------------------------------------------
 
@@ -103,31 +103,37 @@ class Context:
         return self.ring.ids if copies is None else self.ring.owners(segment, copies)
 
     def owns(self, table: str, segment: int) -> bool:
+        """Whether this node is to hold a segment now."""
         return self.owned_by(self.me, table, segment)
 
     def owned_by(self, member: str, table: str, segment: int) -> bool:
+        """Whether a member is to hold a segment now. While others are still joining, their
+        predecessors go on: they get all writes, and are read."""
         copies = self.replica.copies(table)
         if copies is None:
             return member in self.ring.ids
-        return member in self.ring.owners(segment, copies)
+        return member in self.ring.owners(segment, copies) or (
+            member in self.ready_ring.owners(segment, copies)
+        )
+
+    def segments_of(self, member: str, copies: int) -> frozenset[int]:
+        """The segments of tables with so many copies that a member is to hold now."""
+        key = (self.ring.ids, self.ready_ring.ids, member, copies)
+        found = self._segments.get(key)
+        if found is None:
+            if len(self._segments) > 1_024:
+                self._segments.clear()
+            found = self.ring.segments_of(member, copies)
+            found |= self.ready_ring.segments_of(member, copies)
+            self._segments[key] = found
+        return found
 
     def shared_segments(self, peer: str, table: str) -> frozenset[int] | None:
-        """The segments that both own; None: all of them."""
+        """The segments that both hold; None: all of them."""
         copies = self.replica.copies(table)
         if copies is None:
             return None
-        return self._shared(peer, copies)
-
-    def _shared(self, peer: str, copies: int) -> frozenset[int]:
-        ring = self.ring
-        key = (ring.ids, peer, copies)
-        found = self._shared_cache.get(key)
-        if found is None:
-            if len(self._shared_cache) > 1_024:
-                self._shared_cache.clear()
-            found = ring.segments_of(self.me, copies) & ring.segments_of(peer, copies)
-            self._shared_cache[key] = found
-        return found
+        return self.segments_of(self.me, copies) & self.segments_of(peer, copies)
 
     def others(self) -> list[str]:
         """All members but this one, sorted."""
@@ -140,7 +146,9 @@ class Context:
             copies = self.replica.copies(write.table)
             if copies is None:
                 return self.others()
-            found.update(dict.fromkeys(self.ring.owners(segment_of(write.key), copies), True))
+            segment = segment_of(write.key)
+            found.update(dict.fromkeys(self.ring.owners(segment, copies), True))
+            found.update(dict.fromkeys(self.ready_ring.owners(segment, copies), True))
         found.pop(self.me, None)
         return list(found)
 

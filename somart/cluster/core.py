@@ -296,6 +296,7 @@ class ClusterCore:
             self.collecting.departed(peer)
         context.present = present
         ready = tuple(m for m in membership.ring.ids if membership.members[m].state.ring == READY)
+        moved = moved or ready != context.ready_ring.ids
         context.ready_ring = Ring.of(ready, self.config.virtual_nodes)
         if moved or self._joined != membership.me.joined:
             context.ring = membership.ring

@@ -97,12 +97,12 @@ class Fetching:
     def assume_all(self) -> None:
         """What lies here is all that there is: the node was not away for long, or founds."""
         for table, copies in self.sharded():
-            self._owned[table] = self._context.ring.segments_of(self._context.me, copies)
+            self._owned[table] = self._context.segments_of(self._context.me, copies)
 
     def ring_changed(self) -> None:
         """Other segments may be its own now."""
         for table, copies in self.sharded():
-            owned = self._context.ring.segments_of(self._context.me, copies)
+            owned = self._context.segments_of(self._context.me, copies)
             before = self._owned.get(table, frozenset())
             if owned == before:
                 continue
@@ -216,8 +216,8 @@ class Fetching:
         members = dict.fromkeys((*ready, *owners))
         members.pop(context.me, None)
         open_ones = [m for m in members if m not in without]
-        if not open_ones:
-            return ""
+        if not open_ones:  # a newcomer that knows nobody yet has to wait
+            return "" if members or context.me in context.ready_ring.ids else None
         return next((m for m in open_ones if m in context.linked), None)
 
     def _fetch_from(self, peer: str, table: str, segments: list[int]) -> None:
@@ -269,7 +269,7 @@ class Handover:
         context = self._context
         self.foreign = {}
         for table, copies in tables:
-            owned = context.ring.segments_of(context.me, copies)
+            owned = context.segments_of(context.me, copies)
             for segment in context.replica.segments(table):
                 if segment not in owned:
                     self._hold(table, segment)
