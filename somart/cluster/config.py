@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+
+_PROPORTIONAL = {
+    "heartbeat_ms": ("probe_timeout_ms", "gossip_ms", "compare_ms"),
+    "dead_ms": ("suspicion_ms",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,26 @@ class ClusterConfig:
     virtual_nodes: int = 128
     id_block: int = 64
     """Ids handed out at once."""
+
+    def adjusted(self, intervals: Mapping[str, int]) -> ClusterConfig:
+        """With intervals that a user has set; those that hang on them keep their proportion, so
+        that a quicker heartbeat is not held up by suspicion as slow as before.
+
+        Raises ValueError where the intervals don't make sense together.
+        """
+        given = dict(intervals)
+        for source, names in _PROPORTIONAL.items():
+            if source in given:
+                for name in names:
+                    part = given[source] * getattr(self, name) // getattr(self, source)
+                    given.setdefault(name, max(1, part))
+        config = replace(self, **given)
+        if config.dead_ms < 3 * config.heartbeat_ms:
+            raise ValueError(
+                f"dead_ms ({config.dead_ms}) must be at least three times heartbeat_ms "
+                f"({config.heartbeat_ms})"
+            )
+        return config
 
     def scaled(self, factor: float) -> ClusterConfig:
         """All intervals times `factor`, at least 1 ms: quick clusters for tests."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -90,6 +90,10 @@ def cluster_options_of(
     joined = tuple(address for address in given if not _is_own(address, own))
     if found.join and not joined:
         parser.error("a node cannot join itself: --join takes the address of another one")
+    try:
+        config = ClusterConfig().adjusted(intervals)
+    except ValueError as error:
+        parser.error(f"[cluster] in soma.toml: {error}")
     kept: LocalData = "merge" if found.merge else "discard" if found.discard_local else "ask"
     return ClusterOptions(
         join=joined,
@@ -98,7 +102,7 @@ def cluster_options_of(
         insecure=found.insecure,
         local_data=kept,
         advertise=found.advertise,
-        config=replace(ClusterConfig(), **intervals),
+        config=config,
     )
 
 
