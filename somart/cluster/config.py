@@ -93,9 +93,9 @@ class ClusterConfig:
                     part = given[source] * getattr(self, name) // getattr(self, source)
                     given.setdefault(name, max(1, part))
         config = replace(self, **given)
-        if config.dead_ms < 3 * config.heartbeat_ms:
+        if config.dead_ms < 2 * config.heartbeat_ms:
             raise ValueError(
-                f"dead_ms ({config.dead_ms}) must be at least three times heartbeat_ms "
+                f"dead_ms ({config.dead_ms}) must be at least twice heartbeat_ms "
                 f"({config.heartbeat_ms})"
             )
         return config

@@ -26,7 +26,7 @@ def test_what_hangs_on_a_users_interval_keeps_its_proportion() -> None:
 
 
 def test_death_takes_a_few_heartbeats() -> None:
-    with pytest.raises(ValueError, match=r"dead_ms \(3000\) must be at least three times"):
+    with pytest.raises(ValueError, match=r"dead_ms \(3000\) must be at least twice"):
         ClusterConfig().adjusted({"dead_ms": 3_000})
 
 
