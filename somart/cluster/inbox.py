@@ -134,8 +134,7 @@ class Inbox:
                 self._context.wake()
 
         self._store.on_durable(merged.ticket, durable)
-        if batch.writes:
-            self.on_applied(batch.writes)
+        self.on_applied(batch.writes)
         return True
 
     def _refuse(self, reason: str) -> None:

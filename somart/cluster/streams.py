@@ -110,7 +110,9 @@ class Outbox:
         return self._context.targets(batch.writes)
 
     def _done(self, number: int) -> None:
-        batch = self._journal.batches[number]
+        batch = self._journal.batches.get(number)
+        if batch is None:  # the journal was full: not all have it
+            return
         self._journal.drop(number)
         if number > self._shifted:
             self.on_acknowledged(batch)
