@@ -16,6 +16,7 @@ from . import leading
 from .entries import configuration_entry
 from .log import Log
 from .messages import (
+    NO_ANSWER,
     Append,
     AppendReply,
     Configuration,
@@ -160,6 +161,8 @@ class Raft:
 
     def take(self) -> Output:
         """What to do since the last time."""
+        if self.role is Role.LEADER:
+            leading.tell_commit(self)
         state = HardState(self.term, self.vote)
         if state != self._saved:
             self._saved = self.out.state = state
@@ -292,8 +295,9 @@ class Raft:
             case Heartbeat():
                 self._follow(message)
                 self._learn_commit(min(message.commit, self.log.last))
-                reply = HeartbeatReply(self.term, self.node, message.round, self.log.last)
-                self.send(message.sender, reply)
+                if message.round != NO_ANSWER:
+                    reply = HeartbeatReply(self.term, self.node, message.round, self.log.last)
+                    self.send(message.sender, reply)
             case SnapshotChunk():
                 self._follow(message)
                 self._snapshot(message)

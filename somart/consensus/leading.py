@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .entries import configuration_entry
 from .messages import (
+    NO_ANSWER,
     Append,
     AppendReply,
     Configuration,
@@ -56,12 +57,22 @@ def tick(raft: Raft) -> None:
         _heartbeat(raft)
 
 
+def tell_commit(raft: Raft) -> None:
+    """Lets members apply at once what is committed, when no entries are on their way to them:
+    the answer to a client of theirs waits for it."""
+    for node, progress in raft.progress.items():
+        commit = min(progress.match, raft.commit)
+        if progress.told < commit and node != raft.node and progress.state == "replicate":
+            progress.told = commit
+            raft.out.early.append((node, Heartbeat(raft.term, raft.node, commit, NO_ANSWER)))
+
+
 def _heartbeat(raft: Raft) -> None:
     raft.beat = raft.now + raft.config.heartbeat_ms
     for node, progress in raft.progress.items():
         if node != raft.node:
             # Never more than it has: what follows there may be of another leader.
-            commit = min(progress.match, raft.commit)
+            progress.told = commit = min(progress.match, raft.commit)
             raft.send(node, Heartbeat(raft.term, raft.node, commit, raft.round))
 
 

@@ -98,6 +98,10 @@ class AppendReply(_Message, frozen=True, tag="RAFT APPENDED"):
     round: int
 
 
+NO_ANSWER = -1
+"""The round of a heartbeat that only tells the commit index."""
+
+
 class Heartbeat(_Message, frozen=True, tag="RAFT HEARTBEAT"):
     commit: int
     round: int

@@ -20,6 +20,8 @@ class Progress:
     waiting: bool = False
     active: bool = True
     """Heard from since the last check of the quorum."""
+    told: int = 0
+    """The last commit index that it was sent."""
     round: int = 0
     """The last read round that it has answered."""
     inflight: deque[int] = field(default_factory=deque)
