@@ -13,6 +13,8 @@ from .ring import Ring
 
 ALIVE, SUSPECT, DEAD, LEFT, REMOVED = STATUSES = ("alive", "suspect", "dead", "left", "removed")
 JOINING, READY = RINGS = ("joining", "ready")
+MOST_INCARNATIONS = 2**62
+"""The wire has 64 bits, and whoever is spoken ill of adds one."""
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
 _LIVE = (ALIVE, SUSPECT)
 
@@ -21,8 +23,11 @@ _LIVE = (ALIVE, SUSPECT)
 
 
 def valid(state: MemberState) -> bool:
-    """Whether a state that arrived uses words that we know, and names somebody."""
-    return state.status in _RANK and state.ring in RINGS and state.id != ""
+    """Whether a state that arrived uses words that we know, names somebody, and leaves room for
+    incarnations to come."""
+    highest = max(state.incarnation, state.joined, state.expelled)
+    known = state.status in _RANK and state.ring in RINGS
+    return known and state.id != "" and highest < MOST_INCARNATIONS
 
 
 def merge(mine: MemberState, other: MemberState) -> MemberState:
@@ -62,6 +67,10 @@ def is_live(state: MemberState) -> bool:
 def in_ring(state: MemberState) -> bool:
     """Whether the member holds segments: it came in after it was last taken out."""
     return state.status != REMOVED and state.joined > state.expelled
+
+
+def _place(state: MemberState) -> tuple[bool, bool]:
+    return in_ring(state), is_live(state)
 
 
 def state_digest(state: MemberState) -> int:
@@ -241,8 +250,10 @@ class Table(Mapping[str, Member]):
             if len(self._members) >= self._most and not self._forget_one():
                 return None
             member = self._members[state.id] = Member(state, now)
-            self._sorted = None
+            self._sorted = self._ring_ids = self._live = None
         else:
+            if _place(member.state) != _place(state):
+                self._ring_ids = self._live = None
             self.digest ^= state_digest(member.state)
             self.known -= member.state.status != REMOVED
             if standing(state) != standing(member.state):
@@ -250,7 +261,6 @@ class Table(Mapping[str, Member]):
             member.state = state
         self.known += state.status != REMOVED
         self.digest ^= state_digest(state)
-        self._ring_ids = self._live = None
         return member
 
     def states(self) -> list[MemberState]:

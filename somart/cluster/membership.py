@@ -157,7 +157,8 @@ class Membership:
     def take(self) -> tuple[list[Output], list[Change]]:
         """What is to be done, and what has changed, since the last time. An `Identity` among the
         changes is to be stored before any output is carried out."""
-        if self._ring_ids != (ids := self.members.ring_ids()):
+        ids = self.members.ring_ids()
+        if ids is not self._ring_ids and ids != self._ring_ids:
             self._changes.append(RingChanged(self._ring_ids, ids))
             self._ring_ids = ids
         outputs, changes = self._outputs.copy(), self._changes.copy()

@@ -147,6 +147,8 @@ def test_unknown_words_are_not_believed() -> None:
     assert not valid(MemberState("n", "a:1", "", 1, "immortal", "ready"))
     assert not valid(MemberState("n", "a:1", "", 1, "alive", "broken"))
     assert not valid(MemberState("", "a:1", "", 1, "alive", "ready"))
+    assert not valid(MemberState("n", "a:1", "", 2**64 - 1, "alive", "ready"))
+    assert not valid(MemberState("n", "a:1", "", 1, "alive", "ready", "", 1, 2**62))
     node = _node(1)
     node.receive("a", Gossip([MemberState("n", "a:1", "", 1, "immortal", "ready")]))
     assert _others(node) == []
