@@ -104,6 +104,7 @@ class Bus:
         self._sleeping_until = 0
         self._woken = trio.Event()
         self._nursery: trio.Nursery | None = None
+        self._stopping = False
         self._accepting = trio.CancelScope()
         self._all_gone = trio.Event()
         if links is not None:
@@ -160,6 +161,7 @@ class Bus:
     def stop(self) -> None:
         """Takes no more connections; links end when what is queued for them has been sent."""
         self.pump()
+        self._stopping = True
         self._accepting.cancel()
         for scope in [*self._dialling.values(), *self._pending]:
             scope.cancel()
@@ -253,7 +255,7 @@ class Bus:
             self._pending.pop(scope, None)
         if channel is not None:
             await self._serve(channel)
-        elif scope.cancelled_caught:
+        elif scope.cancelled_caught and not self._stopping:
             self._complaints.say(f"bus: refused {host}: too many connections wait to be trusted")
 
     def _judge(self, peer: Hello, host: str) -> str | None:
@@ -295,7 +297,7 @@ class Bus:
             channel.close("an internal error")
         finally:
             self._authenticated -= 1
-            if not self._authenticated and self._accepting.cancel_called:
+            if not self._authenticated and self._stopping:
                 self._all_gone.set()
 
     async def _serve_watcher(self, channel: Channel) -> None:
@@ -377,7 +379,7 @@ class Bus:
     # --- connections that this node makes --------------------------------------------------------
 
     def _start_dialling(self, address: str) -> None:
-        if address not in self._dialling and self._nursery is not None:
+        if address not in self._dialling and not self._stopping and self._nursery is not None:
             scope = self._dialling[address] = trio.CancelScope()
             self._nursery.start_soon(self._keep_dialling, address, scope)
 

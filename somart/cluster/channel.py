@@ -142,8 +142,13 @@ class Channel:
         except FrameError as error:
             self.close(str(error))
         except _LOST:
-            if not self._finishing:
-                self.close("the connection broke")
+            self._broke()
+
+    def _broke(self) -> None:
+        if self._finishing:  # the other side need not hear the last of it
+            self._scope.cancel()
+        else:
+            self.close("the connection broke")
 
     async def _write(self, link: trio.CancelScope) -> None:
         seconds = self._config.send_ms / 1000
@@ -162,7 +167,7 @@ class Channel:
         except trio.TooSlowError:
             self.close(f"nothing could be sent for {seconds:g} s")
         except _LOST:
-            self.close("the connection broke")
+            self._broke()
 
     async def _say_goodbye(self, link: trio.CancelScope) -> None:
         """Lets the other side read to the end: closing at once could cost it what it has not."""
