@@ -273,7 +273,7 @@ class Membership:
     def leave(self, for_good: bool = False) -> None:
         """This node stops. `for_good`: it takes its segments out of the ring, and has handed its
         data over. Everybody with a link is told at once."""
-        if self.leaving:
+        if self._silent():
             return
         self.leaving = True
         self._dialling.stop()

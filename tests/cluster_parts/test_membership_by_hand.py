@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from somart.cluster.config import ClusterConfig
-from somart.cluster.members import Died, Suspected, first_record
+from somart.cluster.members import Died, Superseded, Suspected, first_record
 from somart.cluster.membership import Membership
 from somart.cluster.messages import Alive, Gossip, Heartbeat, Join, MemberState, ProbeRequest
 from somart.cluster.outputs import Dial, Drop, Send, Undial
@@ -162,6 +162,19 @@ def test_a_silent_link_is_dropped_with_its_member() -> None:
     assert [output for output in outputs if isinstance(output, Dial)] == [Dial("a:1")]
     node.link_up("a", "a:1")
     assert Undial("a:1") in node.take()[0]
+
+
+def test_a_superseded_node_is_silent_and_does_not_say_that_its_id_left() -> None:
+    node, clock = _alone(_other("a"))
+    for incarnation in (2, 9):
+        rival = MemberState("me", "x:1", "", incarnation, "alive", "ready", "rival", 1, 0)
+        node.receive("a", Gossip([rival]))
+    outputs, changes = node.take()
+    assert changes[-1] == Superseded(rival)
+    assert Drop("a", "superseded by the process at x:1") in outputs
+    node.leave()
+    _run(node, clock, 30_000)
+    assert node.take() == ([], [])
 
 
 def test_a_leaving_node_says_goodbye_once_and_then_nothing() -> None:
