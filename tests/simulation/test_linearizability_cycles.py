@@ -150,7 +150,7 @@ def history(seed: int, snapshot_age: int = 0, validate: bool = True, lists: bool
     """Optimistic transactions on a versioned store. With an age, readers see old states; without
     validation, writers do."""
     rng = Random(seed)
-    states: list[dict[str, Any]] = [{key: () if lists else 0 for key in "xyz"}]
+    states: list[dict[str, Any]] = [dict.fromkeys("xyz", () if lists else 0)]
     calls: list[Call] = []
     for number in range(1, 120):
         began = number * 10

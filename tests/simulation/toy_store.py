@@ -43,7 +43,7 @@ def run(
             (rng.randint(began, ended), number, process, make(rng, number), began, lost_sight)
         )
         heapq.heappush(queue, (ended + rng.randrange(1, 10), slot, process + 10 * lost_sight))
-    for at, number, process, operation, began, lost_sight in sorted(effects):
+    for at, _, process, operation, began, lost_sight in sorted(effects):
         while later and later[0][0] <= at:
             again = later.pop(0)[1]
             past = states[model.part(again)]
