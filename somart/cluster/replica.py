@@ -18,7 +18,7 @@ from ..merge import BEGINNING, Stamp, tick
 from .clocks import Clock
 from .messages import VersionWire, Write
 from .placement import Placement
-from .versions import ABSENT, NEVER, State, Version, carried, merge
+from .versions import ABSENT, NEVER, State, Version, carried, merge, packed
 from .versiontable import VersionTable
 
 DRIFT_MS = 3_600_000
@@ -28,6 +28,9 @@ EXPIRED_MS = 60_000
 """How long the version of an expired entry is kept: longer than clocks of nodes differ."""
 COLLECTED = 1_000
 """Deleted keys that one call forgets."""
+
+NODE = "node"
+"""The system table with what a node has to remember of itself."""
 
 SystemRows = Mapping[tuple[str, str], str | bytes | None]
 """By system table and key: what to store, None to delete it."""
@@ -84,6 +87,8 @@ class Replica:
         """Whose stamps and additions this node's are: its data directory, so that a wiped node is
         another. Set before the first write."""
         self.last = BEGINNING
+        self.floor = BEGINNING
+        """Deletions before it have been forgotten, or are about to be: they are no news."""
         self._store = store
 
     # --- what there is ---------------------------------------------------------------------------
@@ -215,6 +220,8 @@ class Replica:
         theirs = from_wire(write.version)
         if held is None and 0 < write.expires < self.clock.wall() - EXPIRED_MS:
             return  # it has been forgotten here, as it will be there
+        if self._over(write, held, theirs):
+            return
         if held is not None and covers(held, theirs):
             if held != theirs and result.stale is not None:
                 result.stale.append(place)
@@ -230,6 +237,16 @@ class Replica:
         if merged.value is not ABSENT:
             after = Entry(merged.value, write.written, write.expires)
         changes[place] = Change(table, versions, write.key, after, merged.version, write.expires)
+
+    def _over(self, write: Write, held: Version | None, theirs: Version) -> bool:
+        """Whether a write is a deletion that all members know of. This one may have forgotten it
+        before the other, and have added to the key since: that must not be deleted again."""
+        return (
+            write.kind is None
+            and not write.expires
+            and theirs.stamp < self.floor
+            and (held is None or held.stamp == BEGINNING)
+        )
 
     # --- forgetting ------------------------------------------------------------------------------
 
@@ -256,7 +273,10 @@ class Replica:
                 taken = found[1].take_deleted(before, COLLECTED - len(gone))
                 keys = [key for key in taken if key not in found[0].entries]
                 gone += [Change(*found, key, None, None, 0) for key in keys]
-        if gone:
+        if before > self.floor:
+            self.floor = before
+            self._store.apply(gone, {(NODE, "floor"): packed(Version(before))})
+        elif gone:
             self._store.apply(gone, {})
         return len(gone)
 

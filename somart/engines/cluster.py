@@ -22,7 +22,7 @@ from ..cluster.messages import Write
 from ..cluster.own import TABLE as OWN_TABLE
 from ..cluster.own import OwnAdditions
 from ..cluster.placement import Placement, counters_of, placements_of
-from ..cluster.replica import Change, Replica, SystemRows, state_of, to_wire, write_from
+from ..cluster.replica import NODE, Change, Replica, SystemRows, state_of, to_wire, write_from
 from ..cluster.versions import (
     ABSENT,
     NEVER,
@@ -60,9 +60,6 @@ if TYPE_CHECKING:
     from .database import Changes, DatabaseFactory, Row
 
 _DURABLE_RULES = SlotRules(persistent=True)
-_NODE = "node"
-"""The system table with what the engine itself has to remember."""
-
 OnBatch = Callable[[list[Write]], SystemRows]
 Told = Callable[[bool], None]
 """True: stored; False: lost, with all commits after it."""
@@ -119,7 +116,7 @@ class ClusterEngine(StandaloneEngine):
         self._undone: dict[int, _VersionUndo] = {}
         self._told: list[tuple[int, int, Told]] = []
         self._order = count()
-        self._node = self.system_table(_NODE)
+        self._node = self.system_table(NODE)
         self.system_table(OWN_TABLE)
 
     @property
@@ -251,6 +248,7 @@ class ClusterEngine(StandaloneEngine):
         self._own = OwnAdditions({key: str(row) for key, row in self.stored_rows(OWN_TABLE)})
         self.replica.origin = known.get("origin") or self._born()
         self.replica.last = unpacked(known["clock"]).stamp if "clock" in known else BEGINNING
+        self.replica.floor = unpacked(known["floor"]).stamp if "floor" in known else BEGINNING
         self.boot = int(known.get("boot", 0)) + 1
         kept = self._kept()
         for table, _, stamped in kept:
@@ -262,7 +260,7 @@ class ClusterEngine(StandaloneEngine):
             stamp_for = self._new_stamp if known else self._old_stamp
             changes = adopt(database, kept, stamp_for, self.clock())
         rows = {"origin": self.origin, "boot": str(self.boot), "opens": str(database.opens)}
-        ticket = self._finish(changes, [], {(_NODE, key): row for key, row in rows.items()}, [])
+        ticket = self._finish(changes, [], {(NODE, key): row for key, row in rows.items()}, [])
         self.flush()
         self.check(ticket)
         for table, versions in self._versions.items():
@@ -471,7 +469,7 @@ class ClusterEngine(StandaloneEngine):
             stored[_system(name), key] = _system_row(key, value)
         if not stored:
             return DURABLE
-        stored[_system(_NODE), "clock"] = _system_row("clock", packed(Version(self.replica.last)))
+        stored[_system(NODE), "clock"] = _system_row("clock", packed(Version(self.replica.last)))
         ticket = self._enqueue(stored, undo)
         self._undone[ticket] = undone
         return ticket

@@ -233,3 +233,27 @@ def test_nodes_that_have_heard_of_everything_are_equal(
     assert nodes[0].same_as(nodes[1])
     assert nodes[1].same_as(nodes[2])
     assert len({str(node.call("everything", "stock")) for node in nodes}) == 1
+
+
+def test_an_addition_after_a_deletion_was_forgotten_is_not_deleted_again(tmp_path: Path) -> None:
+    clock = ManualClock()
+    a, b = Node("a", tmp_path, clock), Node("b", clock=clock)
+    a.call("add", "stock", "k", 5)
+    a.call("cut", "stock", "k")
+    a.tell(b)
+    deleted = b.replica.writes_of(STOCK, ["k"])
+    settled = a.replica.tick()
+    assert a.replica.collect(settled) == 1
+    a.call("add", "stock", "k", 7)
+    a.engine.flush()
+    a.close()
+    a = Node("a", tmp_path, clock)
+    send(a, b, STOCK, "k")
+    assert b.call("get", "stock", "k") is None  # it has yet to forget
+    assert a.replica.merge(deleted).applied == 0
+    assert a.call("get", "stock", "k") == 7
+    b.replica.collect(settled)
+    send(a, b, STOCK, "k")
+    assert b.call("get", "stock", "k") == 7
+    assert a.same_as(b)
+    a.close()
