@@ -16,7 +16,7 @@ import trio
 
 from ..serve.log import printable
 from .backoff import Backoff
-from .channel import FAREWELL_SECONDS, Channel, LinkError, dial, innermost, shake
+from .channel import FAREWELL_SECONDS, HUNG_UP, Channel, LinkError, dial, innermost, shake
 from .clocks import Clock
 from .config import ClusterConfig
 from .frames import Received
@@ -247,7 +247,7 @@ class Bus:
                     dials=False,
                 )
         except LinkError as error:
-            if str(error) != DUPLICATE:
+            if str(error) not in (DUPLICATE, HUNG_UP):  # it has another link, or only looked
                 self._complaints.say(f"bus: refused {host}: {printable(str(error))}")
         except Exception as error:  # a fault of the node: it costs this connection, nobody else
             self._fault(innermost(error))

@@ -25,6 +25,7 @@ BATCH_BYTES = 256 * 1024
 FAREWELL_SECONDS = 1.0
 """For what is queued, when a link is closed in good order."""
 
+HUNG_UP = "it hung up during the handshake"
 _KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4))
 _LOST = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -260,7 +261,7 @@ async def _exchange(stream: trio.abc.Stream, reader: FrameReader, handshake: Han
         if body is None:
             data = await stream.receive_some(RECEIVE_BYTES)
             if not data:
-                raise HandshakeError("it hung up during the handshake")
+                raise HandshakeError(HUNG_UP)
             reader.feed(data)
             continue
         try:
@@ -290,7 +291,7 @@ def _why(error: BaseException, protection: Protection, http: bool) -> str:
     if isinstance(cause, ssl.SSLError) or protection.tls is not None:
         detail = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or "hung up"
         return f"no TLS that both sides accept ({str(detail).replace('_', ' ').lower()})"
-    return "it hung up during the handshake"
+    return HUNG_UP
 
 
 def keep_alive(stream: trio.SocketStream, unanswered_ms: int) -> None:

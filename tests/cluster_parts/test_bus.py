@@ -7,7 +7,7 @@ import time
 import pytest
 import trio
 import trio.testing
-from bus_parts import SECRET, Memo, connect, hello, ignore, run, running_bus, until
+from bus_parts import SECRET, Memo, connect, hello, ignore, run, running_bus, stranger, until
 
 from somart.cluster.channel import LinkError
 from somart.cluster.config import ClusterConfig
@@ -234,6 +234,32 @@ def test_what_is_queued_is_sent_before_a_node_stops() -> None:
             await until(lambda: not b.hellos)
             assert len(b.heard) == 300
             assert on_b.log == []
+
+    run(test)
+
+
+def test_a_bus_that_stops_dials_nobody_any_more() -> None:
+    async def test() -> None:
+        a, b = Memo(), Memo()
+        async with running_bus(b, id="b") as on_b, running_bus(a, id="a") as on_a:
+            on_a.bus.stop()
+            a.outputs.append(Dial(on_b.address))
+            on_a.bus.pump()
+            await trio.testing.wait_all_tasks_blocked()
+            assert b.events == []
+            assert on_a.log == []
+
+    run(test)
+
+
+def test_who_only_looks_leaves_no_line() -> None:
+    async def test() -> None:
+        async with running_bus(Memo(), id="a") as on_a:
+            for _ in range(3):
+                async with stranger(on_a):
+                    await until(lambda: on_a.bus.pending)
+                await until(lambda: not on_a.bus.pending)
+            assert on_a.log == []
 
     run(test)
 
