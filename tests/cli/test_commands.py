@@ -287,7 +287,7 @@ def test_watching_ends_its_server(tmp_path: Path, cell) -> None:
 
 
 def test_watching_does_not_wait_for_a_wrong_command_line(soma, cell) -> None:
-    assert soma("serve", cell(HELLO), "--watch", "--join", "localhost:1").code == 2
+    assert soma("serve", cell(HELLO), "--watch", "--join", "nowhere").code == 2
 
 
 def test_parse_says_one_line_per_file(soma, cell) -> None:
