@@ -62,6 +62,10 @@ from .ring import Ring
 from .rumours import Rumours
 
 
+def _in_use(id: str) -> str:
+    return f"the id '{id}' is in use by another process"
+
+
 class Membership:
     """This node's part in the membership of its cluster. Times are ms of `clock.monotonic()`.
 
@@ -191,7 +195,7 @@ class Membership:
             return self._refuse(peer, boot)
         self._prober.challenge(peer)
         self._agenda.add(now + self.config.probe_timeout_ms, self._give_up_silent, peer)
-        return f"the id '{peer}' belongs to a link that may be dead; try again"
+        return _in_use(peer)  # in the same words, for a log that tells things once
 
     def link_up(self, peer: str, dialled: str = "") -> None:
         """There is a link with a peer; `dialled` is the address that led to it, if we dialled."""
@@ -262,8 +266,6 @@ class Membership:
             case ProbeRequest():
                 self._learn_all(message.gossip)
                 self._prober.relay(peer, message)
-            case _:
-                pass
 
     def ready(self) -> None:
         """This node has all data of its segments: it serves reads from now on."""
@@ -591,7 +593,7 @@ class Membership:
     def _refuse(self, id: str, boot: str) -> str:
         if self._doubles.is_news(id, boot):
             self._note(f"refused a second process with the id '{id}'")
-        return f"the id '{id}' is in use by another process that is alive"
+        return _in_use(id)
 
     def _note(self, text: str) -> None:
         self._outputs.append(Note(f"cluster: {text}"))
