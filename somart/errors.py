@@ -19,6 +19,8 @@ CONFLICT = "Conflict"
 """What the handler read kept changing: nothing has happened, try again."""
 NO_QUORUM = "NoQuorum"
 """Too few members can be reached: nothing has happened, try again later."""
+DEPOSED = "Deposed"
+"""A tick came too late: another node has served its due time."""
 UNKNOWN = "Unknown"
 """No answer from a quorum in time: the write may have happened, or may still happen."""
 

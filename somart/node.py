@@ -235,6 +235,8 @@ class Node:
         http_listeners = await self._listen(self._options.port)
         self.http_port = _port_of(http_listeners)
         self._member = self._join()
+        if self._member is not None:
+            self._member.on_superseded = stopper.request
         engine = self._member.engine if self._member else StandaloneEngine(self._options.data)
         app = (self._spec.app_class or App)(self._spec, engine)
         app.calls.ports.add(self.http_port)
@@ -256,28 +258,33 @@ class Node:
         async with trio.open_nursery() as serving:
             serving.start_soon(self._end_now, stopper, serving.cancel_scope)
             async with trio.open_nursery() as servers:
-                servers.start_soon(server.serve, http_listeners)
                 servers.start_soon(bus.run, bus_listeners)
                 if self._member is not None:
                     servers.start_soon(self._member.run)
-                await self._initialise(app)
-                for address in self._spec.manifest.peers.values():
-                    bus.link(address)
-                async with trio.open_nursery() as timers:
-                    timers.start_soon(run_timers, app, self._log.line)
-                    stop_sockets = await self._start_sockets(site, servers, socket_listeners)
-                    site.open()
-                    await stopper.wait(1)
+                async with trio.open_nursery() as clients:  # they need the bus to the end
+                    clients.start_soon(server.serve, http_listeners)
+                    await self._initialise(app)
+                    for address in self._spec.manifest.peers.values():
+                        bus.link(address)
+                    stop_sockets = await self._start_sockets(site, clients, socket_listeners)
+                    await self._open(app, site, stopper)
                     self._log.line("stopping")
                     site.stop()
                     server.stop()
                     stop_sockets()
                     app.events.close()
-                    timers.cancel_scope.cancel()
-                    if self._member is not None:
-                        await self._member.leave()
-                    bus.stop()
+                if self._member is not None:
+                    await self._member.leave()
+                bus.stop()
             serving.cancel_scope.cancel()
+
+    async def _open(self, app: App, site: Site, stopper: Stopper) -> None:
+        """Timers run and requests are answered until the node is to stop."""
+        async with trio.open_nursery() as timers:
+            timers.start_soon(run_timers, app, self._log.line)
+            site.open()
+            await stopper.wait(1)
+            timers.cancel_scope.cancel()
 
     def _site(self, app: App) -> Site:
         options = SiteOptions(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from . import limits
-from .errors import SomaError
+from .errors import DEPOSED, SomaError
 from .spec import TimerInfo
 from .tracing import locate
 
@@ -19,6 +20,46 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 
+RETRY_MS = 500
+"""How soon an `after` that another node may yet have to run is looked at again."""
+
+
+class Tick(NamedTuple):
+    """One run of a schedule in a cell with consensus: when it was due (ms since the epoch), and in
+    which term of leadership it runs."""
+
+    schedule: str
+    due: int
+    term: int
+
+
+class Verdict(NamedTuple):
+    """What to do about a timer that is due: run it or not, and in how many milliseconds to look
+    again (None: as the timer says; -1: never)."""
+
+    run: bool
+    tick: Tick | None = None
+    then: int | None = None
+
+
+RUN = Verdict(run=True)
+SKIP = Verdict(run=False)
+LATER = Verdict(run=False, then=RETRY_MS)
+
+
+class Gate(Protocol):
+    """Who may run timers: in a cluster not every node."""
+
+    def judge(self, timer: Timer) -> Verdict:
+        """What to do about a timer whose time has come."""
+
+    def finished(self, timer: Timer) -> None:
+        """A block has run here."""
+
+
+TICK: ContextVar[Tick | None] = ContextVar("somart_tick", default=None)
+"""The tick that is running, for the engine that commits it."""
+
 
 @dataclass(slots=True, eq=False)
 class Timer:
@@ -26,6 +67,7 @@ class Timer:
 
     cell: Cell
     info: TimerInfo
+    name: str = ""
     due: float | None = None
 
 
@@ -47,9 +89,11 @@ class Schedule:
             timer.due = None
         return due
 
-    def finished(self, timer: Timer, now: float) -> None:
-        """A block has ended: an `every` is due again one interval later."""
-        if timer.info.kind == "every":
+    def finished(self, timer: Timer, now: float, then: int | None = None) -> None:
+        """A block has ended: an `every` is due again one interval later, or after `then` ms."""
+        if then is not None:
+            timer.due = now + then / 1000
+        elif timer.info.kind == "every":
             timer.due = now + timer.info.milliseconds / 1000
 
     def next_due(self) -> float | None:
@@ -61,10 +105,16 @@ def schedule_of(app: App) -> Schedule:
     """All blocks of top-level live cells, in source order."""
     live = set(app.spec.live)
     cells = [cell for cell in app.top_level if type(cell) in live]
-    return Schedule([Timer(cell, info) for cell in cells for info in cell.soma_timers])
+    return Schedule(
+        [
+            Timer(cell, info, f"{cell.soma_path}.{info.method}")
+            for cell in cells
+            for info in cell.soma_timers
+        ]
+    )
 
 
-async def run_timers(app: App, log: Log) -> None:
+async def run_timers(app: App, log: Log, gate: Gate | None = None) -> None:
     """Runs the program's timers, and sweeps expired entries, until it is cancelled."""
     import trio
 
@@ -76,8 +126,12 @@ async def run_timers(app: App, log: Log) -> None:
 
     async def tick(timer: Timer) -> None:
         nonlocal changed
-        await run_tick(app, timer, log)
-        schedule.finished(timer, trio.current_time())
+        verdict = RUN if gate is None else gate.judge(timer)
+        if verdict.run:
+            await run_tick(app, timer, log, verdict.tick)
+            if gate is not None:
+                gate.finished(timer)
+        schedule.finished(timer, trio.current_time(), verdict.then)
         changed.set()
         changed = trio.Event()
 
@@ -91,12 +145,15 @@ async def run_timers(app: App, log: Log) -> None:
                 await changed.wait()
 
 
-async def run_tick(app: App, timer: Timer, log: Log) -> None:
+async def run_tick(app: App, timer: Timer, log: Log, tick: Tick | None = None) -> None:
     """Runs one block as a transaction of its cell; an error is logged, nothing more."""
     body = getattr(timer.cell, timer.info.method)
+    token = TICK.set(tick)
     try:
         await app.run(timer.cell, iscoroutinefunction(body), body)
     except SomaError as error:
+        if error.kind == DEPOSED:  # another node has served this due time
+            return
         name = timer.cell.soma_name
         if timer.info.kind == "every":
             log(f"[scheduler] error: {error}")
@@ -106,6 +163,8 @@ async def run_tick(app: App, timer: Timer, log: Log) -> None:
         place = locate(error, app.spec.source_map)
         if place is not None:
             log(f"  at {place.file}:{place.line}:{place.column}: {place.text.strip()}")
+    finally:
+        TICK.reset(token)
 
 
 async def _sweep(app: App) -> None:

@@ -20,7 +20,8 @@ from .core import ClusterCore
 from .driver import Driver
 from .handshake import Hello
 from .identity import digests_of
-from .members import first_record
+from .leadership import Leadership
+from .members import Change, Superseded, first_record
 from .membership import Membership
 from .records import stored_members, stored_record
 
@@ -116,6 +117,8 @@ class ClusterNode:
         self.engine = ConsensusEngine(spec, self.id, options.data, clock=self.clock)
         self.driver: Driver | None = None
         self.core: ClusterCore | None = None
+        self.on_superseded: Callable[[], None] = lambda: None
+        """Another process has this node's id now: this one has to stop."""
         self._bus: Bus | None = None
         self._kicked = trio.Event()
         self._queued = trio.Event()
@@ -150,6 +153,7 @@ class ClusterNode:
             known=stored_members(engine),
         )
         core = ClusterCore(cluster.config, self.clock, self.rng, engine, membership)
+        core.on_change = self._changed
         driver = Driver(
             core,
             engine,
@@ -161,6 +165,10 @@ class ClusterNode:
         self.core, self.driver = core, driver
         driver.start()
         return driver
+
+    def _changed(self, change: Change) -> None:
+        if isinstance(change, Superseded):
+            self.on_superseded()
 
     def run_with(self, bus: Bus) -> None:
         """Lets the bus carry what the parts have to say."""
@@ -240,6 +248,11 @@ class ClusterNode:
             addresses.http,
             digests=digests_of(self._spec),
         )
+
+    def gate(self) -> Leadership:
+        """Who runs the timers. To be asked once the parts are put together."""
+        assert self.core is not None
+        return Leadership(self.core, self.engine, self.clock)
 
     def concealed(self, table: str) -> bool:
         """Whether `bus tail` must not show the values of a table."""

@@ -38,6 +38,10 @@ class Schedules:
         self._running[timer] = True
         return True
 
+    def has_run(self, timer: str) -> bool:
+        """Whether an `after` has run somewhere, or is running here."""
+        return timer in self._ran or timer in self._running
+
     def after_ran(self, timer: str) -> TimerRan:
         """It has run here, well or not; the message is for all peers."""
         self._settle(timer)

@@ -22,6 +22,7 @@ FORGOTTEN = 100 * WINDOW
 """A session of which nothing was heard for so many revisions is over: its node has restarted."""
 
 REPEATED = "repeated"
+DEPOSED = "deposed"
 
 
 class Tables(Protocol):
@@ -132,7 +133,7 @@ class State:
             schedule, due, term = proposal.due
             last_due, last_term = self.ticks.get(schedule, (-1, -1))
             if due <= last_due or term < last_term:
-                return "deposed"
+                return DEPOSED
         keys = self.keys
         for key in proposal.keys:
             if keys.get(key, 0) > at:

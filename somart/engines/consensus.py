@@ -17,12 +17,14 @@ from ..cluster.placement import strong_tables_of
 from ..consensus.messages import ServiceMessage
 from ..consensus.proposal import APPENDED, Key, Proposal, Row, TransactionId
 from ..consensus.service import Failure, Service
-from ..consensus.state import Outcome
+from ..consensus.state import DEPOSED, Outcome
 from ..consensus.storage import system_tables
+from ..errors import DEPOSED as TOO_LATE
 from ..errors import NO_QUORUM, UNKNOWN, SomaError
 from ..memory.properties import SlotRules
 from ..memory.table import Entry, Table
 from ..spec import ProgramSpec
+from ..timers import TICK
 from ..transaction import Transaction
 from .base import DURABLE, Conflict
 from .cluster import ClusterEngine
@@ -161,7 +163,7 @@ class ConsensusEngine(ClusterEngine):
     def commit(self, transaction: Transaction) -> int:
         """Proposes what touches strong memory; the ticket is negative then."""
         strong = self.strong
-        wrote = any(table in strong for table in transaction.writes)
+        wrote = TICK.get() is not None or any(table in strong for table in transaction.writes)
         if not wrote and not self._read_strong(transaction):
             return super().commit(transaction)
         if not transaction.valid():
@@ -255,6 +257,8 @@ class ConsensusEngine(ClusterEngine):
         def done(answer: Outcome | Failure) -> None:
             if isinstance(answer, Failure):
                 operation.error = _error_of(answer)
+            elif answer.refused == DEPOSED:
+                operation.error = SomaError("this tick was served by another node", TOO_LATE)
             elif answer.refused:
                 operation.again = True
             self._finished(number)
@@ -284,8 +288,10 @@ class ConsensusEngine(ClusterEngine):
                     elif row is not None:
                         writes.append((table.name, APPENDED, row))
 
+        due = TICK.get()
+
         def make(given: TransactionId, oldest: int) -> Proposal:
-            return Proposal(given, oldest, at, keys, shapes, tables, tuple(writes))
+            return Proposal(given, oldest, at, keys, shapes, tables, tuple(writes), due)
 
         return make
 
