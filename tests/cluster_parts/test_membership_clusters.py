@@ -162,6 +162,7 @@ def test_a_pause_of_twenty_seconds_is_refuted_and_blames_nobody(seed: int) -> No
         assert {change.id for _, change in place.of(Died)} <= {"n3"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "size"), [(1, 2), (2, 3), (3, 5), (4, 7)])
 def test_thirty_percent_loss_kills_nobody(seed: int, size: int) -> None:
     """Bound: in ten minutes with 30 % of the messages lost, no death; suspicions are refuted."""

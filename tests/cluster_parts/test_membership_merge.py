@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,8 @@ OTHERS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
 @given(STATES, STATES, STATES)
 def test_merging_is_a_join(one: MemberState, two: MemberState, three: MemberState) -> None:
     assert merge(one, two) == merge(two, one)
@@ -56,7 +58,7 @@ def test_merging_is_a_join(one: MemberState, two: MemberState, three: MemberStat
     assert merge(one, merge(one, two)) == merge(one, two)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STATES, STATES)
 def test_a_later_life_beats_every_status_and_removal_is_never_unlearnt(
     one: MemberState, two: MemberState
@@ -85,6 +87,7 @@ def _others(node: Membership) -> list[MemberState]:
     return [state for state in node.members.states() if state.id != "z"]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(OTHERS, max_size=12), st.randoms(use_true_random=False))
 def test_tables_converge_in_any_order_with_doublets_and_in_any_parcels(
@@ -110,7 +113,7 @@ def test_tables_converge_in_any_order_with_doublets_and_in_any_parcels(
     assert one.live() == other.live()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(OTHERS, max_size=10))
 def test_digest_and_views_follow_the_table(news: list[MemberState]) -> None:
     table = Table(100)

@@ -72,6 +72,7 @@ def test_copies_move_by_shares_too() -> None:
     assert len(before.moved(after, 2)) == pytest.approx(SEGMENTS * 2 / 4, rel=0.15)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(IDS, st.integers(1, 4))
 def test_owners_are_distinct_members_and_as_many_as_there_can_be(
