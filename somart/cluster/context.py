@@ -10,10 +10,21 @@ from ..merge import BEGINNING, Stamp
 from .clocks import Clock
 from .config import ClusterConfig
 from .hashing import segment_of
-from .messages import Message, Write
+from .messages import (
+    GetReply,
+    Message,
+    SyncDiffers,
+    SyncDone,
+    SyncEntries,
+    SyncSummary,
+    ValuesReply,
+    Write,
+)
 from .outputs import Note, Output, Send
 from .replica import Replica
 from .ring import Ring
+
+_TELLING = (GetReply, ValuesReply, SyncDiffers, SyncDone, SyncEntries, SyncSummary)
 
 
 class Timer:
@@ -56,6 +67,8 @@ class Context:
         self.floor: Stamp = BEGINNING
         """Deletions before it are known to all members, and are being forgotten."""
         self.outputs: list[Output] = []
+        self.when_stored: Callable[[Callable[[bool], None]], None] = lambda told: told(True)
+        """Calls back when all commits so far are durable, or lost; at once if nothing waits."""
         self.wake: Callable[[], None] = lambda: None
         """Called when there may be outputs though the shell has not just put something in."""
         self._timers: list[tuple[int, int, Timer]] = []
@@ -65,9 +78,22 @@ class Context:
     # --- outputs ---------------------------------------------------------------------------------
 
     def send(self, to: str, message: Message) -> None:
-        """To a peer, if there is a link with it."""
-        if to in self.linked:
+        """To a peer, if there is a link with it. What tells of entries leaves when all that it may
+        tell is durable: others must not keep what a crash or a full disk takes back here."""
+        if to not in self.linked:
+            return
+        if not isinstance(message, _TELLING):
             self.outputs.append(Send(to, message))
+            return
+        waiting = False
+
+        def stored(ok: bool) -> None:
+            if ok or not waiting:  # else it tells of what is no more; who has asked asks again
+                self.outputs.append(Send(to, message))
+                self.wake()
+
+        self.when_stored(stored)
+        waiting = True
 
     def note(self, text: str) -> None:
         self.outputs.append(Note(text))

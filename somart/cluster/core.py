@@ -118,6 +118,7 @@ class ClusterCore:
 
     def _wire(self) -> None:
         """Lets the parts hear of each other."""
+        self.context.when_stored = self._when_stored
         self.outbox.on_acknowledged = self.handover.acknowledged
         self.outbox.on_gap = self._gap
         self.inbox.on_applied = self._applied
@@ -140,6 +141,9 @@ class ClusterCore:
         self._later(self.config.sync_interval_ms, self._sync_round)
         self._later(self.config.resend_ms, self._catch_up_step)
         self._later(self.config.resend_ms, self.ids.tick)
+
+    def _when_stored(self, told: Callable[[bool], None]) -> None:
+        self.engine.on_durable(self.engine.next_ticket - 1, told)
 
     def _later(self, interval: int, action: Callable[[], None]) -> None:
         """Repeats something at about that interval."""

@@ -118,9 +118,9 @@ def strange_values(processes: Sequence[Replicated], ledger: Ledger) -> list[str]
                 continue
             shown = f"{process.id} has {place[0]}[{place[1]}]"
             if not covers(possible.version, held.version):
-                wrong.append(f"{shown} at {held.version}, which nobody wrote")
+                wrong.append(f"unknown write: {shown} at {held.version}, which nobody wrote")
             elif held.version == possible.version and held.value != possible.value:
-                wrong.append(f"{shown} = {held.value!r}, written was {possible.value!r}")
+                wrong.append(f"wrong value: {shown} = {held.value!r}, not {possible.value!r}")
     return some_of(wrong)
 
 
@@ -144,7 +144,7 @@ def unequal_replicas(processes: Sequence[Replicated]) -> list[str]:
     """Tables that owners do not agree on, and keys that lie where they do not belong."""
     rings = {process.ring.ids for process in processes}
     if len(rings) > 1:
-        return [f"nodes see different rings: {sorted(rings)}"]
+        return [f"rings differ: {sorted(rings)}"]
     if not processes:
         return []
     wrong = []
@@ -238,7 +238,7 @@ def repeated_ids(operations: Iterable[Operation]) -> list[str]:
             other = given.setdefault((counter, number), operation)
             if other is not operation:
                 wrong.append(
-                    f"next_id of {counter} gave {number} to c{other.number} on {other.node} "
+                    f"repeated id: next_id of {counter} gave {number} to c{other.number} on {other.node} "
                     f"and to c{operation.number} on {operation.node}"
                 )
     return some_of(wrong)

@@ -29,7 +29,7 @@ class ClusterClients(Clients):
         members: list[Member] = self.processes()
         down = [machine.name for machine in self.simulation.machines if machine.process is None]
         if down:
-            return [f"{' '.join(down)} did not start"]
+            return [f"down: {' '.join(down)} did not start"]
         wrong = unsettled(members)
         if not wrong:
             ledger = checks.Ledger(self.operations)
@@ -61,7 +61,7 @@ def unsettled(members: Sequence[Member]) -> list[str]:
             for id, known in member.membership.members.items()
         }
         if seen != dict.fromkeys(seen.keys() | ids, "alive, ready"):
-            wrong.append(f"{member.id} sees {dict(sorted(seen.items()))}")
+            wrong.append(f"unsettled: {member.id} sees {dict(sorted(seen.items()))}")
     return wrong
 
 

@@ -124,7 +124,7 @@ def _broken(process: Any, touched: Sequence[tuple[Cell, Slot, Key]]) -> list[str
                 except FAILURES:
                     continue  # only an outcome of `false` is a violation
                 if holds is False:
-                    wrong.append(f"invariant {info.source} of {slot.name} broken on {process.id}")
+                    wrong.append(f"invariant broken: {info.source} of {slot.name} on {process.id}")
     finally:
         CURRENT.reset(token)
     return wrong

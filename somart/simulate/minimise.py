@@ -43,6 +43,7 @@ class Minimiser:
         self.runs = 0
         self._run = run
         self._budget = budget
+        self._kind = failed.failures[0].kind
 
     def minimise(self) -> Outcome:
         """The smallest failing run that was found: fewer faults, fewer calls, a shorter time."""
@@ -61,8 +62,8 @@ class Minimiser:
             return False
         self.runs += 1
         outcome = self._run(settings)
-        if outcome.passed:
-            return False
+        if self._kind not in {failure.kind for failure in outcome.failures}:
+            return False  # passed, or failed for another reason
         self.best = outcome
         return True
 

@@ -64,6 +64,11 @@ class Failure:
     node: str
     text: str
 
+    @property
+    def kind(self) -> str:
+        """What the sentence begins with: `lost write`, `misplaced`, the name of an exception …"""
+        return self.text.partition(":")[0]
+
     def __str__(self) -> str:
         place = f" {self.node}:" if self.node else ""
         return f"{self.at / 1000:.3f} s:{place} {self.text}"

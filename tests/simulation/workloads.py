@@ -15,7 +15,7 @@ from somart.cluster.config import ClusterConfig
 from somart.errors import SomaError
 from somart.simulate.cluster_checks import ClusterClients
 from somart.simulate.faults import KINDS
-from somart.simulate.history import OK, UNKNOWN, Operation
+from somart.simulate.history import ERROR, OK, UNKNOWN, Operation
 from somart.simulate.machine import Machine
 from somart.simulate.member import Member
 from somart.simulate.simulation import Outcome, Settings, simulate
@@ -86,7 +86,9 @@ class Counters(Bundled):
                 entry = table.entries.get(key)
                 found = 0 if entry is None else entry.value
                 if found - sum_ not in _subset_sums(open_.get(key, [])):
-                    wrong.append(f"{member.id} counts {found} for {key}, acknowledged were {sum_}")
+                    wrong.append(
+                        f"wrong sum: {member.id} counts {found} for {key}, acknowledged were {sum_}"
+                    )
         return wrong
 
 
@@ -117,10 +119,17 @@ class Logs(Bundled):
             texts = [table.entries[key].value["text"] for key in sorted(table.entries)]
             orders.add(tuple(texts))
             counts = Counter(texts)
-            wrong += [f"{member.id} has {n} × {text}" for text, n in counts.items() if n > 1]
-            wrong += [f"{member.id} lacks {text}" for text in sorted(promised - counts.keys())]
+            wrong += [
+                f"repeated record: {member.id} has {n} × {text}"
+                for text, n in counts.items()
+                if n > 1
+            ]
+            wrong += [
+                f"lost record: {member.id} lacks {text}"
+                for text in sorted(promised - counts.keys())
+            ]
         if len(orders) > 1:
-            wrong.append("nodes have records in different orders")
+            wrong.append("order: nodes have records in different orders")
         return wrong
 
 
@@ -156,7 +165,9 @@ class Sharded(Bundled):
         for operation in asked:
             question = f"{operation.handler}{operation.args}"
             answers.setdefault(question, set()).add(str(operation.result))
-        return wrong + [f"{question}: {a}" for question, a in answers.items() if len(a) > 1]
+        return wrong + [
+            f"answers differ: {question}: {a}" for question, a in answers.items() if len(a) > 1
+        ]
 
     def _ask(self, machine: Machine, handler: str, args: tuple[Value, ...]) -> None:
         now = self.simulation.world.now
@@ -201,36 +212,30 @@ class Causal(Bundled):
         return machine.process if isinstance(machine.process, Member) else None
 
     def send(self, machine: Machine, operation: Operation) -> None:
-        """Half of the sessions look for what they have written before."""
-        session = operation.number % self.sessions
+        """The node first waits until it has seen what the client has, as the HTTP server does."""
         process = machine.process
-        known = self.tokens.get(session)
-        if session % 2 or known is None or not isinstance(process, Member):
-            super().send(machine, operation)
-            return
-        token, written = known
+        token, written = self.tokens.get(operation.number % self.sessions, ("", frozenset()))
+        assert isinstance(process, Member)
 
         def seen(error: SomaError | None) -> None:
-            if error is None and machine.process is process:
+            if error is not None:
+                operation.end(self.simulation.world.now, ERROR, str(error))
+                self.ended(operation)
+            elif machine.process is process:
                 self._check_session(process, operation, written)
+                super(Causal, self).send(machine, operation)
 
         machine.do(lambda _: process.core.wait_seen(token, seen))
-        super().send(machine, operation)
 
     def _check_session(
         self, process: Member, operation: Operation, written: frozenset[str]
     ) -> None:
         found = process.replicated("Wall.posts")
-        if found is None or process.membership.me.ring != "ready" or not self._serves(process):
-            return
+        assert found is not None
         lost = sorted(written - found[0].entries.keys())
         if lost:
-            text = f"a client with its token does not see {lost} that it wrote"
+            text = f"session: a client with its token does not see {lost} that it wrote"
             self.simulation.fail(text, operation.node)
-
-    @staticmethod
-    def _serves(process: Member) -> bool:
-        return process.core.causality.caught_up() and process.core.fetching.complete
 
 
 class Lifecycle(Bundled):
