@@ -281,7 +281,8 @@ class Node:
     async def _open(self, app: App, site: Site, stopper: Stopper) -> None:
         """Timers run and requests are answered until the node is to stop."""
         async with trio.open_nursery() as timers:
-            timers.start_soon(run_timers, app, self._log.line)
+            gate = None if self._member is None else self._member.gate()
+            timers.start_soon(run_timers, app, self._log.line, gate)
             site.open()
             await stopper.wait(1)
             timers.cancel_scope.cancel()
