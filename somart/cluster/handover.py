@@ -192,12 +192,15 @@ class Fetching:
         comparison.compare([t for t in replica.tables if replica.copies(t) is None])
 
     def _fetch_parts(self, table: str) -> None:
+        context = self._context
+        if not context.linked and context.others():
+            return
         chosen: dict[str, list[int]] = {}
         known: dict[tuple[tuple[str, ...], ...], str | None] = {}
-        context = self._context
+        copies = context.replica.copies(table) or 0
+        before, after = context.ready_ring.table(copies), context.ring.table(copies)
         for segment, without in list(self.parts[table].items()):
-            ready, owners = context.ready_owners(table, segment), context.owners(table, segment)
-            place = ready, owners, tuple(without)
+            place = before[segment], after[segment], tuple(without)
             if place not in known:  # a few for thousands of segments
                 known[place] = self._source(*place)
             source = known[place]

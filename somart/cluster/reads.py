@@ -8,6 +8,7 @@ nobody answers for is an error that names the nodes and the segments: never a sh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from ..errors import SomaError
 from ..memory.codec import decode, encode
@@ -17,7 +18,7 @@ from .causal import Causality
 from .context import Context, Timer
 from .digests import lacks, size_of
 from .handover import Fetching, Handover
-from .hashing import SEGMENTS, segment_of
+from .hashing import segment_of
 from .messages import (
     Get,
     GetReply,
@@ -71,6 +72,15 @@ def _state(write: Write) -> versions.State:
     return versions.State(from_wire(write.version), value)
 
 
+class Plan(NamedTuple):
+    """How to get at all segments of a table."""
+
+    local: list[int]
+    asked: dict[str, list[int]]
+    orphans: list[int]
+    """Nobody with a link has them."""
+
+
 class Reads:
     """The questions of this node, and its answers to others."""
 
@@ -89,7 +99,8 @@ class Reads:
         self._number = number
         self._asked: dict[int, _One | _Part] = {}
         self._view: tuple[object, ...] = ()
-        self._firsts: dict[int, str] = {}
+        self._viewed: frozenset[int] = frozenset()
+        self._plan = Plan([], {}, [])
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -136,20 +147,34 @@ class Reads:
             if question is not None:
                 question.lost(peer)
 
-    def first_owners(self, copies: int) -> dict[int, str]:
-        """Per segment the first owner that has a link; computed once per view of the members."""
+    def plan(self, table: str, copies: int) -> Plan:
+        """Which segments are here, and which are asked of which first owner; the rest has none with
+        a link. Made once per view of the members."""
         context = self._context
+        served = self.served(table)
         view = (copies, context.ring.ids, context.ready_ring.ids, tuple(sorted(context.linked)))
-        if self._view != view:
-            self._view = view
-            self._firsts = {}
-            for segment in range(SEGMENTS):
-                ready = context.ready_ring.owners(segment, copies)
-                for owner in (*ready, *context.ring.owners(segment, copies)):
-                    if owner in context.linked:
-                        self._firsts[segment] = owner
-                        break
-        return self._firsts
+        if self._view == view and self._viewed is served:
+            return self._plan
+        local: list[int] = []
+        asked: dict[str, list[int]] = {}
+        orphans: list[int] = []
+        known: dict[tuple[tuple[str, ...], tuple[str, ...]], str | None] = {}
+        places = zip(context.ready_ring.table(copies), context.ring.table(copies), strict=True)
+        for segment, place in enumerate(places):
+            if segment in served:
+                local.append(segment)
+                continue
+            if place not in known:
+                owners = (*place[0], *place[1])
+                known[place] = next((o for o in owners if o in context.linked), None)
+            owner = known[place]
+            if owner is None:
+                orphans.append(segment)
+            else:
+                asked.setdefault(owner, []).append(segment)
+        self._view, self._viewed = view, served
+        self._plan = Plan(local, asked, orphans)
+        return self._plan
 
     # --- answers ---------------------------------------------------------------------------------
 
@@ -418,51 +443,47 @@ class _Many:
         self._parts: dict[int, _Part] = {}
         self._tried: dict[int, list[str]] = {}
         self._failed: dict[str, bool] = {}
+        self._asked_of: dict[str, bool] = {}
         self._timer: Timer | None = None
         self._over = False
 
     def begin(self) -> None:
         self._timer = self.context.later(self.context.config.read_timeout_ms, self._timeout)
-        segments = [WHOLE] if self._copies is None else list(range(SEGMENTS))
-        self._ask(segments)
+        if self._copies is None:
+            self._ask([WHOLE])
+        else:
+            self._carry_out(self.reads.plan(self.table, self._copies))
         self.context.wake()
 
     def _ask(self, segments: list[int]) -> None:
-        """Chooses an owner for each segment, and asks."""
-        if segments == [WHOLE]:
-            served = self.reads.serves(self.table, 0)
-            local, rest = ([WHOLE], []) if served else ([], [WHOLE])
-        else:
-            own = self.reads.served(self.table)
-            local = [s for s in segments if s in own]
-            rest = [s for s in segments if s not in own]
-        chosen: dict[str, list[int]] = {}
+        """Chooses other owners for segments that one has failed to give."""
+        asked: dict[str, list[int]] = {}
+        local: list[int] = []
         orphans: list[int] = []
-        choices = self._choices() if WHOLE not in rest else None
-        for segment in rest:
-            peer = self._choice(segment, choices)
+        for segment in segments:
+            if self.reads.serves(self.table, 0 if segment == WHOLE else segment):
+                local.append(segment)
+                continue
+            peer = self._choice(segment)
             if peer is None:
                 orphans.append(segment)
             else:
-                self._tried.setdefault(segment, []).append(peer)
-                chosen.setdefault(peer, []).append(segment)
-        if orphans:
-            self._fail(orphans)
+                asked.setdefault(peer, []).append(segment)
+        self._carry_out(Plan(local, asked, orphans))
+
+    def _carry_out(self, plan: Plan) -> None:
+        if plan.orphans:
+            self._fail(plan.orphans)
             return
-        self._take_local(local)
-        for peer, group in chosen.items():
+        self._take_local(plan.local)
+        for peer, group in plan.asked.items():
             part = _Part(self, peer, group)
             self._parts[id(part)] = part
+            self._asked_of[peer] = True
             part.ask()
         self._check()
 
-    def _choices(self) -> dict[int, str] | None:
-        """Of most segments the first owner will do; None when one has failed already."""
-        return None if self._tried else self.reads.first_owners(self._copies or 0)
-
-    def _choice(self, segment: int, choices: dict[int, str] | None) -> str | None:
-        if choices is not None:
-            return choices.get(segment)
+    def _choice(self, segment: int) -> str | None:
         context, tried = self.context, self._tried.get(segment, ())
         place = 0 if segment == WHOLE else segment
         for owners in (context.ready_owners, context.owners):
@@ -470,6 +491,10 @@ class _Many:
                 if owner in context.linked and owner not in tried and owner != context.me:
                     return owner
         return None
+
+    def _give_up_on(self, peer: str, segments: list[int]) -> None:
+        for segment in segments:
+            self._tried.setdefault(segment, []).append(peer)
 
     def _take_local(self, segments: list[int]) -> None:
         replica = self.context.replica
@@ -508,12 +533,15 @@ class _Many:
             again = _Part(self, part.peer, rest)
             self._parts[id(again)] = again
             again.ask()
-        self._ask([s for s in part.segments if s in absent])
+        missing = [s for s in part.segments if s in absent or s == WHOLE]
+        self._give_up_on(part.peer, missing)
+        self._ask(missing)
 
     def failed(self, part: _Part) -> None:
         """An owner does not answer: others take over."""
         del self._parts[id(part)]
         self._failed[part.peer] = True
+        self._give_up_on(part.peer, part.segments)
         self._ask(part.segments)
 
     def _check(self) -> None:
@@ -525,15 +553,12 @@ class _Many:
 
     def _caught_up(self, ok: bool) -> None:
         if not ok:
-            self._answer(unavailable(self._sources(), self.table, []))
+            self._answer(unavailable(sorted(self._asked_of), self.table, []))
         elif self._counting:
             whole = self.what == LEN
             self._answer(self._count if whole else len(self._shown()))
         else:
             self._answer(self._shown())
-
-    def _sources(self) -> list[str]:
-        return sorted({peer for tried in self._tried.values() for peer in tried})
 
     def _shown(self) -> list[Write]:
         return [write for write in self._found.values() if write.kind is not None]

@@ -44,6 +44,10 @@ class Ring:
         """The members that hold a segment, first owner first: `copies` of them, or all if fewer."""
         return self._table(copies)[segment]
 
+    def table(self, copies: int) -> tuple[tuple[str, ...], ...]:
+        """The owners of all segments."""
+        return self._table(copies)
+
     def segments_of(self, member: str, copies: int) -> frozenset[int]:
         """All segments of which the member is one of the `copies` owners; none for a stranger."""
         held = self._held.get((member, copies))
