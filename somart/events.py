@@ -105,11 +105,18 @@ class EventHub:
 
     def deliver(self, events: Iterable[Event]) -> None:
         """Called with the events of a committed transaction, in their order."""
-        if not self._subscribers and not self._listeners:
+        if self._listeners:
+            events = list(events)
+            for event in events:
+                for listener in self._listeners:
+                    listener.offer(event)
+        self.show(events)
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Events for subscribers only, such as those of other nodes."""
+        if not self._subscribers:
             return
         for event in events:
-            for listener in self._listeners:
-                listener.offer(event)
             for subscription in list(self._subscribers):
                 if not subscription.offer(event):
                     self.dropped += subscription.dropped

@@ -391,6 +391,7 @@ class Node:
         )
         if member is not None:
             member.run_with(bus)
+            member.feed(app.events)
         return bus
 
     def _member_hello(self, member: ClusterNode, addresses: Addresses) -> Hello:

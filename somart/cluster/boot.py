@@ -18,6 +18,7 @@ from ..errors import SomaError
 from .clocks import Clock, SystemClock
 from .core import ClusterCore
 from .driver import Driver
+from .feed import Feed
 from .handshake import Hello
 from .identity import digests_of
 from .leadership import Leadership
@@ -28,6 +29,7 @@ from .records import stored_members, stored_record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..events import EventHub
     from ..options import ServeOptions
     from ..spec import ProgramSpec
     from .bus import Bus
@@ -248,6 +250,11 @@ class ClusterNode:
             addresses.http,
             digests=digests_of(self._spec),
         )
+
+    def feed(self, hub: EventHub) -> None:
+        """Lets the clients of all nodes see the events of each."""
+        assert self.core is not None and self.driver is not None
+        self.driver.on_signal = Feed(self.core, hub, self.engine.origin, self.engine.boot).receive
 
     def gate(self) -> Leadership:
         """Who runs the timers. To be asked once the parts are put together."""

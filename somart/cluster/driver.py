@@ -22,7 +22,7 @@ from .clocks import Clock
 from .core import ClusterCore
 from .handshake import Hello
 from .members import REMOVED
-from .messages import Message
+from .messages import Message, Signal
 from .origins import member_of
 from .outputs import Note, Output, Send
 
@@ -58,6 +58,8 @@ class Driver:
         self._autopilot_at = 0
         self._outputs: list[Output] = []
         self._led = ""
+        self.on_signal: Callable[[Signal], None] = lambda signal: None
+        """An event of another node has come, for the clients of this one."""
         self.on_lead: Callable[[str], None] = lambda leader: None
         """Another member leads the consensus now; empty: nobody that is known here."""
 
@@ -135,6 +137,8 @@ class Driver:
             if service is not None and member_of(message.sender) == peer:
                 self.core.membership.heard(peer)
                 service.receive(message, self._clock.monotonic())
+        elif isinstance(message, Signal):
+            self.on_signal(message)
         else:
             self.core.receive(peer, message)
 
