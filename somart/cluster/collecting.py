@@ -54,7 +54,9 @@ class Collecting:
 
     def heard(self, peer: str, message: Settled) -> None:
         """A peer has settled that much."""
-        self._settled[peer] = Stamp(*message.stamp)
+        stamp = Stamp(*message.stamp)
+        self._settled[peer] = stamp
+        self._context.replica.observe(stamp)
 
     def departed(self, peer: str) -> None:
         """A peer is away: what it says when it returns counts, not what it has said."""
@@ -98,8 +100,9 @@ class Collecting:
 
     def _choose(self, others: list[str]) -> None:
         context = self._context
-        old = Stamp(context.clock.wall() - context.config.tombstone_ms, 0, "")
-        stamp = min([old, self.settled(), *(self._settled[member] for member in others)])
+        stamp = min([self.settled(), *(self._settled[member] for member in others)])
+        # By the stamps' own clock, which is about the same on all nodes whatever their clocks say.
+        stamp = Stamp(max(0, stamp.physical - context.config.tombstone_ms), 0, "")
         if stamp > context.floor:
             self._candidate = stamp
             self._begun = context.clock.monotonic()
