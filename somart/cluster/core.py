@@ -263,6 +263,8 @@ class ClusterCore:
 
     def leave(self, for_good: bool = False) -> None:
         """The node is about to stop."""
+        if for_good:
+            self.ids.hand_over(id for id in self.membership.live() if id != self.me)
         self.membership.leave(for_good)
 
     # --- membership ------------------------------------------------------------------------------

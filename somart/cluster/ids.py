@@ -91,6 +91,7 @@ class Ids:
         self._counters: dict[str, Counter] = {}
         self._region: Span | None = None
         self._founder = False
+        self._unsaved = False
         self._keeper = ""
         self._peers: list[str] = []
         self._questions: dict[int, _Question] = {}
@@ -140,7 +141,7 @@ class Ids:
         for name, counter in self._counters.items():
             counter.frontier = counter.value + 1
             rows[TABLE, f"frontier/{name}"] = str(counter.frontier)
-        self._ledger.record(rows)
+        self._record(rows)
 
     def resign(self) -> None:
         """This node goes over to another cluster: what it had to give is worth nothing there."""
@@ -155,7 +156,7 @@ class Ids:
             counter.frontier = counter.reserve = 0
             rows[TABLE, f"frontier/{name}"] = rows[TABLE, f"reserve/{name}"] = None
             rows[TABLE, _blocks(name)] = None
-        self._ledger.record(rows)
+        self._record(rows)
 
     # --- handlers --------------------------------------------------------------------------------
 
@@ -163,7 +164,9 @@ class Ids:
         """The id that follows one, on this node; changes nothing that a failing handler would have
         to undo. Raises SomaError when the node has none yet."""
         counter = self._counters[name]
-        found = _following(counter.blocks, last)
+        if self._unsaved:
+            self._save()
+        found = _following(counter.blocks, last, counter.value)
         if found is None:
             found = self._extend(name, counter)
         return found
@@ -180,15 +183,17 @@ class Ids:
 
     def _extend(self, name: str, counter: Counter) -> int:
         """A block at once: of the frontier where it is kept, else of the own region."""
-        size = counter.want
+        size = counter.want if counter.frontier else self._config.id_block
         if counter.frontier:
             first, end = counter.frontier, REGION_FIRST - 1
         elif self._region is not None:
+            if not self._asking(name):
+                self._ask(name)  # for what comes afterwards: ids shall stay small
             first, end = counter.reserve or self._region[0], self._region[1]
         else:
             raise SomaError(
                 "next_id: this node is still joining its cluster and has no ids; try again",
-                "Unavailable",
+                UNAVAILABLE,
             )
         last = min(first + size - 1, end)
         if last < first:
@@ -217,13 +222,30 @@ class Ids:
         counter.given = now
         counter.blocks.append(block)
         rows[TABLE, _blocks(name)] = json.dumps(counter.blocks)
-        ticket = self._ledger.record(rows)
+        self._record(rows)
+
+    def _record(self, rows: SystemRows) -> None:
+        """Stores something; if that fails it is stored again before the next id is used. It stays in
+        memory: a handler under way may already be beyond it."""
 
         def told(ok: bool) -> None:
-            if not ok and block in counter.blocks:
-                counter.blocks.remove(block)  # a few ids that nobody will ever have
+            if not ok:
+                self._unsaved = True
 
-        self._ledger.on_durable(ticket, told)
+        self._ledger.on_durable(self._ledger.record(rows), told)
+
+    def _save(self) -> None:
+        """Stores everything anew."""
+        self._unsaved = False
+        rows: dict[tuple[str, str], str | None] = {
+            (TABLE, "founder"): "1" if self._founder else None,
+            (TABLE, "region"): None if self._region is None else json.dumps(self._region),
+        }
+        for name, counter in self._counters.items():
+            rows[TABLE, f"frontier/{name}"] = str(counter.frontier) if counter.frontier else None
+            rows[TABLE, f"reserve/{name}"] = str(counter.reserve) if counter.reserve else None
+            rows[TABLE, _blocks(name)] = json.dumps(counter.blocks)
+        self._record(rows)
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -280,6 +302,41 @@ class Ids:
         """What is to be sent."""
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def hand_over(self, live: Iterable[str]) -> None:
+        """This node leaves for good: the first of the live members that there is a link with keeps
+        the frontiers from now on. If the message is lost they are nobody's, and regions remain."""
+        heir = next((peer for peer in sorted(live) if peer in self._peers), None)
+        kept = {name: c.frontier for name, c in self._counters.items() if c.frontier}
+        if heir is None or not kept:
+            return
+        for name in kept:
+            self._counters[name].frontier = 0
+        self._founder = False
+        rows: dict[tuple[str, str], str | None] = {
+            (TABLE, f"frontier/{name}"): None for name in kept
+        }
+        rows[TABLE, "founder"] = None
+
+        def told(ok: bool) -> None:
+            if ok:
+                for name, first in kept.items():
+                    legacy = IdBlock(0, name, first, REGION_FIRST - 1)
+                    self._outputs.append(Send(heir, legacy))
+                self.wake()
+
+        self._ledger.on_durable(self._ledger.record(rows), told)
+
+    def _inherit(self, message: IdBlock) -> None:
+        counter = self._counters.get(message.counter)
+        if counter is not None and not counter.frontier and message.last == REGION_FIRST - 1:
+            counter.frontier = message.first
+            self._founder = True
+            rows = {
+                (TABLE, f"frontier/{message.counter}"): str(message.first),
+                (TABLE, "founder"): "1",
+            }
+            self._record(rows)
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -339,6 +396,9 @@ class Ids:
         self._outputs.append(Send(peer, block))
 
     def _receive_block(self, peer: str, message: IdBlock) -> None:
+        if message.request == 0:
+            self._inherit(message)
+            return
         question = self._questions.pop(message.request, None)
         if question is None or question.counter != message.counter or question.peer != peer:
             return  # a repetition: its ids have been taken
@@ -359,13 +419,7 @@ class Ids:
     def _take_region(self, span: Span) -> None:
         if self._region is None:
             self._region = span
-            ticket = self._ledger.record({(TABLE, "region"): json.dumps(span)})
-
-            def told(ok: bool) -> None:
-                if not ok and self._region == span:
-                    self._region = None
-
-            self._ledger.on_durable(ticket, told)
+            self._record({(TABLE, "region"): json.dumps(span)})
 
     # --- for those who look ----------------------------------------------------------------------
 
@@ -375,13 +429,21 @@ class Ids:
         return not self._counters or self._region is not None
 
 
-def _following(blocks: list[Span], last: int) -> int | None:
-    for index, (first, end) in enumerate(blocks):
-        if first <= last < end:
-            return last + 1
-        if last == end:
-            return blocks[index + 1][0] if index + 1 < len(blocks) else None
-    return blocks[0][0] if blocks else None
+def _following(blocks: list[Span], last: int, used: int) -> int | None:
+    """What comes after `last`; when its block has been given up, the first block that no commit has
+    begun (`used`) nor, since it comes later, the asking transaction."""
+    place = _place(blocks, last)
+    if place is None:
+        begun = _place(blocks, used)
+        place = -1 if begun is None else begun
+    elif last < blocks[place][1]:
+        return last + 1
+    return blocks[place + 1][0] if place + 1 < len(blocks) else None
+
+
+def _place(blocks: list[Span], number: int) -> int | None:
+    places = (index for index, (first, end) in enumerate(blocks) if first <= number <= end)
+    return next(places, None)
 
 
 def _span(text: str) -> Span:

@@ -12,6 +12,7 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cluster.clocks import Clock, SystemClock
@@ -93,6 +94,7 @@ class ClusterEngine(StandaloneEngine):
         clock: Clock | None = None,
         database_factory: DatabaseFactory | None = None,
         config: ClusterConfig | None = None,
+        rng: Random | None = None,
         waiter: Callable[[], Waiter] = trio_waiter,
     ) -> None:
         clocks = SystemClock() if clock is None else clock
@@ -111,6 +113,7 @@ class ClusterEngine(StandaloneEngine):
         self.waiter = waiter
         self.boot = 1
         """How often a node of a cluster has opened this data directory."""
+        self._rng = rng
         self._own = OwnAdditions()
         self._versions: dict[Table, VersionTable] = {}
         self._undone: dict[int, _VersionUndo] = {}
@@ -137,6 +140,7 @@ class ClusterEngine(StandaloneEngine):
         if name in self._tables:
             return self._tables[name]
         table = super().table(name, rules, log)
+        table.rng = self._rng or table.rng
         placement = self.placements.get(name)
         if name in self._counter_names:
             self._counters[table] = True

@@ -19,6 +19,8 @@ from .properties import PLAIN, SlotRules
 Key = Any  # str, or int for logs
 Loader = Callable[[], Iterable[tuple[Key, "Entry"]]]
 
+_RNG = random.Random()
+
 
 class Entry:
     """A stored value. `expires` and `written` are milliseconds, 0 when the slot has no times.
@@ -73,6 +75,7 @@ class Table:
         self.shape = 0
         self.ticket = 0
         self.next_key: Key = 1  # of a log; when it is textual, the last key
+        self.rng = _RNG
         self.dead: list[Key] = []  # expired in memory, not yet deleted from the database
         self._loader: Loader | None = None
         self._hidden = 0
@@ -210,7 +213,7 @@ class Table:
         order = self._order if self._order is not None else self.entries
         keys = (key for key in order if not hidden(key))
         if self.rules.evict == "random":
-            return iter(random.sample(shuffled := list(keys), len(shuffled)))
+            return iter(self.rng.sample(shuffled := list(keys), len(shuffled)))
         if self.rules.evict == "lfu" and self._order is not None:
             return iter(sorted(keys, key=self._order.__getitem__))
         return keys
