@@ -11,6 +11,7 @@ is cut heals again and again) and that somebody keeps calling, as on one node.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -49,7 +50,7 @@ class Merged(NamedTuple):
     cut: bool
 
 
-class _Model:
+class _Model(ABC):
     """What both models share: a graph, a window, and what is shown."""
 
     replicas = REPLICAS
@@ -58,9 +59,9 @@ class _Model:
         self.graph = graph
         self.window = window
 
+    @abstractmethod
     def shows(self, now: Any, at: int) -> int:
         """The state that a replica shows."""
-        raise NotImplementedError
 
     def view(self, now: Any) -> list[str]:
         """What each replica shows."""
