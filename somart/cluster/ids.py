@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..errors import SomaError
+from ..errors import UNAVAILABLE, SomaError
 from .clocks import Clock
 from .config import ClusterConfig
 from .messages import IdBlock, IdRequest, Message
@@ -225,8 +225,8 @@ class Ids:
         self._record(rows)
 
     def _record(self, rows: SystemRows) -> None:
-        """Stores something; if that fails it is stored again before the next id is used. It stays in
-        memory: a handler under way may already be beyond it."""
+        """Stores something; if that fails it is stored again before the next id is used. It stays
+        in memory: a handler under way may already be beyond it."""
 
         def told(ok: bool) -> None:
             if not ok:
