@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from cluster_cells import Node
+from cluster_cells import ManualClock, Node
 
-from somart import SomaError
+from somart import App, Cell, ProgramSpec, SlotDecl, SomaError, handler, invariant
 from somart.cluster.messages import Write
+from somart.engines.cluster import ClusterEngine
 from somart.engines.remote import GotCount, GotMany, GotOne
+from somart.spec import ScaleSpec
+from somart.values import Value
 
 STOCK = "Shop.stock"
 
@@ -200,3 +203,42 @@ def test_a_slot_that_is_not_sharded_is_read_here() -> None:
     node.call("put", "notes", "k", "v")
     assert node.call("get", "notes", "k") == "v"
     assert owners.asked == []
+
+
+class Store(Cell):
+    soma_name = "Store"
+    soma_scale = ScaleSpec(shard="stock", consistency="eventual", tolerance=1)
+    stock: Any = SlotDecl("stock", "Map<String, Int>", (), shared=True)
+
+    @invariant("stock", source="stock.len < 2 && stock.get(_key) >= 0")
+    async def _invariant_1(self, _slot_len: int, _slot_name: str, _key: str) -> Value:
+        value = await self.stock.get(_key)
+        return await self.stock.len() < 2 and (value is None or value >= 0)
+
+    @handler("put", "slot", "key", "value")
+    async def put(self, slot: Value, key: Value, value: Value) -> Value:
+        return await getattr(self, slot).set(key, value)
+
+
+def test_invariants_do_not_wait_for_other_nodes() -> None:
+    spec = ProgramSpec("store", (Store,))
+    engines = [ClusterEngine(spec, name, clock=ManualClock()) for name in "ab"]
+    node, owner = (App(spec, engine) for engine in engines)
+
+    class Elsewhere(Owners):
+        def __init__(self) -> None:
+            self.asked = []
+            self.silent = False
+
+        def get(self, table: str, key: str, answer: GotOne) -> None:
+            self.asked.append(key)
+            answer(engines[1].replica.write_of(table, key))
+
+    remote = engines[0].remote = Elsewhere()
+    owner.call("Store", "put", ["stock", "a", 1])
+    node.call("Store", "put", ["stock", "b", 1])  # one entry here, as far as the invariant sees
+    with pytest.raises(SomaError, match="invariant"):
+        node.call("Store", "put", ["stock", "b", -1])
+    with pytest.raises(SomaError, match="invariant"):
+        node.call("Store", "put", ["stock", "c", 1])
+    assert remote.asked == ["b", "b", "c"]
