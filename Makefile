@@ -46,6 +46,7 @@ soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples (SECONDS, 
 	$(BIN)/python tests/soak/fuzz_http.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_bus.py $(SECONDS)
 	$(BIN)/python tests/soak/kill_campaign.py $(KILLS)
+	$(BIN)/python tests/soak/raft_campaign.py 1000
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from somart.consensus.core import Raft, RaftConfig, Role, bootstrap
+from somart.consensus.core import Output, Raft, RaftConfig, Role, bootstrap
 from somart.consensus.messages import ServiceMessage
 from somart.consensus.proposal import Key, Proposal, Row, TransactionId
 from somart.consensus.service import (
@@ -18,10 +18,11 @@ from somart.consensus.service import (
     ServiceConfig,
 )
 from somart.consensus.state import Outcome, State
-from somart.consensus.storage import Changes, load
+from somart.consensus.storage import Changes, load, write_output
 from somart.memory.table import Table
 
 CODEC = msgspec.msgpack.Decoder(ServiceMessage)
+_encoder = msgspec.msgpack.Encoder()
 Rows = dict[str, dict[Key, Any]]
 
 
@@ -89,10 +90,14 @@ class Node:
         self.sessions = 0
         self.voters: tuple[str, ...] = ()
         self.up = False
+        self.paused_until = 0
+        self.unfinished: Changes | None = None
+        self.on_crash: list[Callable[[], None]] = []
 
     def start(self) -> None:
         world = self.world
         self.sessions += 1
+        self.unfinished = None
         self.tables = MemoryTables()
         state = State(self.tables)
         loaded = load(self.disk, state)
@@ -112,37 +117,37 @@ class Node:
             applied=loaded.applied,
         )
         if loaded.fresh:
-            from somart.consensus.core import Output
-            from somart.consensus.storage import write_output
-
             changes: Changes = {}
             write_output(changes, Output(entries=list(log.entries)), 0)
             self.disk.write(changes)
         self.service = Service(raft, state, self.tables, self.sessions, world.config)
         self.up = True
-        self.busy = False
+        self.checked = raft.applied
 
     def drive(self) -> None:
-        """Carries out turns; a write takes some time, unless the world is in no hurry."""
-        while True:
-            turn = self.service.poll(self.world.now)
-            for to, message in turn.sends:
-                self.world.send(self.name, to, message)
-            if turn.write is None:
-                return
-            life, write = self.sessions, turn.write
-
-            def stored(life: int = life, write: Changes = write) -> None:
-                if self.up and life == self.sessions:
-                    self.disk.write(write)
-                    self.service.written(self.world.now)
-                    self.drive()
-
-            self.world.later(self.world.rng.randint(0, 4), stored)
+        """Carries out turns; a write takes some time."""
+        turn = self.service.poll(self.world.now)
+        for to, message in turn.sends:
+            self.world.send(self.name, to, message)
+        self.world.check(self)
+        if turn.write is None:
             return
+        life, write = self.sessions, turn.write
+        self.unfinished = write
+
+        def stored() -> None:
+            if self.up and life == self.sessions:
+                self.unfinished = None
+                self.disk.write(write)
+                self.service.written(self.world.now)
+                self.drive()
+
+        self.world.later(self.world.rng.randint(0, self.world.disk_ms), stored)
 
 
 class World:
+    """Time in milliseconds. `loss` and `doubled` are shares of all messages."""
+
     def __init__(self, names: tuple[str, ...], seed: int, config: ServiceConfig | None = None):
         self.seed, self.rng, self.now = seed, Random(seed), 0
         self.raft = RaftConfig(election_ms=300, heartbeat_ms=50)
@@ -151,6 +156,11 @@ class World:
         self.sequence = 0
         self.cut: set[tuple[str, str]] = set()
         self.loss = 0.0
+        self.doubled = 0.0
+        self.delay_ms = 8
+        self.disk_ms = 4
+        self.committed: dict[int, tuple[int, bytes]] = {}
+        self.leaders: dict[int, str] = {}
         self.nodes = {name: Node(name, self) for name in names}
         for node in self.nodes.values():
             node.voters = names
@@ -161,41 +171,104 @@ class World:
         heapq.heappush(self.queue, (self.now + milliseconds, self.sequence, action))
 
     def send(self, sender: str, to: str, message: ServiceMessage) -> None:
-        if (sender, to) in self.cut or self.rng.random() < self.loss or to not in self.nodes:
+        if (sender, to) in self.cut or to not in self.nodes:
             return
-        raw, node = msgspec.msgpack.encode(message), self.nodes[to]
+        raw, node = _encoder.encode(message), self.nodes[to]
+        life = node.sessions
 
         def arrive() -> None:
-            if node.up:
-                node.service.receive(CODEC.decode(raw), self.now)
-                node.drive()
+            if not node.up:
+                return
+            if self.now < node.paused_until:
+                self.later(node.paused_until - self.now, arrive)
+                return
+            node.service.receive(CODEC.decode(raw), self.now)
+            node.drive()
 
-        self.later(self.rng.randint(1, 8), arrive)
+        def again() -> None:
+            if node.sessions == life:  # no link repeats what was sent to an earlier process
+                arrive()
+
+        if self.loss == 0.0 or self.rng.random() >= self.loss:
+            self.later(self.rng.randint(1, self.delay_ms), arrive)
+        if self.doubled and self.rng.random() < self.doubled:
+            self.later(self.rng.randint(1, 20 * self.delay_ms), again)
+
+    # --- faults ----------------------------------------------------------------------------------
 
     def crash(self, name: str) -> None:
-        self.nodes[name].up = False
+        """Loses what was not stored; a write under way may have come through or not."""
+        node = self.nodes[name]
+        if not node.up:
+            return
+        node.up = False
+        if node.unfinished is not None and self.rng.random() < 0.5:
+            node.disk.write(node.unfinished)
+        told, node.on_crash = node.on_crash, []
+        for action in told:
+            action()
+
+    def restart_all(self) -> None:
+        for node in self.nodes.values():
+            if not node.up:
+                node.start()
+
+    def add(self, name: str) -> None:
+        """A member that knows nothing, and is in no configuration yet."""
+        self.nodes[name] = Node(name, self)
+        self.nodes[name].start()
 
     def isolate(self, *names: str) -> None:
         others = [name for name in self.nodes if name not in names]
         self.cut |= {pair for a in names for b in others for pair in ((a, b), (b, a))}
 
+    def heal(self) -> None:
+        """No more faults."""
+        self.cut.clear()
+        self.loss = self.doubled = 0.0
+        self.restart_all()
+
+    # --- running ---------------------------------------------------------------------------------
+
     def run(self, milliseconds: int) -> None:
         end = self.now + milliseconds
+        nodes = list(self.nodes.values())
         while self.now < end:
-            times = [node.service.wakeup() for node in self.nodes.values() if node.up]
+            times = [max(node.service.wakeup(), node.paused_until) for node in nodes if node.up]
             if self.queue:
                 times.append(self.queue[0][0])
             self.now = min(max(min(times, default=end), self.now + 1), end)
             while self.queue and self.queue[0][0] <= self.now:
                 heapq.heappop(self.queue)[2]()
-            for node in self.nodes.values():
-                if node.up and node.service.wakeup() <= self.now:
+            for node in nodes:
+                if node.up and max(node.service.wakeup(), node.paused_until) <= self.now:
                     node.service.tick(self.now)
                     node.drive()
+
+    def until(self, condition: Callable[[], bool], milliseconds: int = 20_000) -> None:
+        end = self.now + milliseconds
+        while not condition():
+            assert self.now < end, "it did not happen in time"
+            self.run(20)
 
     def leader(self) -> Node | None:
         found = [n for n in self.nodes.values() if n.up and n.service.raft.role is Role.LEADER]
         return max(found, key=lambda n: n.service.raft.term, default=None)
+
+    # --- what must always hold -------------------------------------------------------------------
+
+    def check(self, node: Node) -> None:
+        raft = node.service.raft
+        if raft.role is Role.LEADER:
+            known = self.leaders.setdefault(raft.term, node.name)
+            assert known == node.name, f"two leaders in term {raft.term}"
+        base = raft.log.snapshot_index + 1
+        for index in range(max(node.checked + 1, base), raft.applied + 1):
+            entry = raft.log.entries[index - base]
+            seen = self.committed.setdefault(index, (entry.term, entry.data))
+            assert seen == (entry.term, entry.data), f"two committed entries at {index}"
+        assert raft.applied >= node.checked, "applied goes back"
+        node.checked = raft.applied
 
     def transact(
         self,

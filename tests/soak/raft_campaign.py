@@ -1,0 +1,58 @@
+"""Many seeds of consensus under faults: `python tests/soak/raft_campaign.py SEEDS [FIRST]`.
+
+Each seed is a group of three to seven members with clients; their histories are judged as in
+`tests/consensus`. Then all nodes lose power at once, half as often as there were seeds. Prints the
+seeds that fail, and the figures of the campaign.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "consensus"))
+
+from fault_plan import CONFIG, NAMES, lose_power, settle, shake
+from history_clients import Clients
+from service_cluster import World
+
+STEPS = 150
+
+
+def one(seed: int, outcomes: Counter[str]) -> str:
+    """Why a seed fails; empty if it does not."""
+    world = World(NAMES[: 3 + seed % 5], seed, CONFIG)
+    clients = Clients(world)
+    try:
+        shake(world, clients, STEPS)
+        settle(world, clients)
+    except Exception as error:  # whatever it is, it is a finding
+        return f"{type(error).__name__}: {error}"
+    outcomes.update(call.outcome for calls in clients.calls.values() for call in calls)
+    return ""
+
+
+def main() -> int:
+    """The number of seeds that failed."""
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 10**6
+    began, failed = time.monotonic(), 0
+    outcomes: Counter[str] = Counter()
+    for seed in range(first, first + seeds):
+        why = one(seed, outcomes)
+        if why:
+            failed += 1
+            sys.stdout.write(f"seed {seed} failed: {why}\n")
+            sys.stdout.flush()
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    took = time.monotonic() - began
+    sys.stdout.write(f"{seeds} seeds from {first}: {failed} failed; {told}; {took:.0f} s\n")
+    answered = lose_power(seeds // 2, first)
+    sys.stdout.write(f"{seeds // 2} times power loss: {answered} answers, none lost\n")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))
