@@ -21,6 +21,8 @@ NO_QUORUM = "NoQuorum"
 """Too few members can be reached: nothing has happened, try again later."""
 DEPOSED = "Deposed"
 """A tick came too late: another node has served its due time."""
+UNAVAILABLE = "Unavailable"
+"""Who has the data cannot be reached: nothing has happened, try again later."""
 UNKNOWN = "Unknown"
 """No answer from a quorum in time: the write may have happened, or may still happen."""
 

@@ -11,8 +11,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from ..errors import SomaError
-from . import reads as reading
+from ..errors import UNAVAILABLE, SomaError
 from .antientropy import Answers, Comparison
 from .causal import Causality
 from .clocks import Clock
@@ -53,6 +52,8 @@ from .messages import (
 )
 from .origins import RECEIVED, Seen
 from .outputs import Output
+from .questions import KEYS, LEN, VALUES
+from .reads import Reads
 from .records import MEMBERS, rows_of, stored_record
 from .replica import SystemRows
 from .ring import Ring
@@ -93,9 +94,7 @@ class ClusterCore:
         self.handover = Handover(context, self._begin)
         self.collecting = Collecting(context, self.journal, self.fetching, self.handover)
         self.answers = Answers(context)
-        self.reads = reading.Reads(
-            context, self.causality, self.fetching, self.handover, self._number
-        )
+        self.reads = Reads(context, self.causality, self.fetching, self.handover, self._number)
         self.schedules = Schedules(self.me, membership.lowest_live)
         self.on_change: Callable[[Change], None] = lambda change: None
         """The membership has changed; for log lines and for whoever runs schedules."""
@@ -519,7 +518,7 @@ class ClusterCore:
             assert not isinstance(found, int)
             answer(found)
 
-        self.reads.entries(table, reading.VALUES if values else reading.KEYS, listed)
+        self.reads.entries(table, VALUES if values else KEYS, listed)
 
     def count(self, table: str, answer: Callable[[int | SomaError], None]) -> None:
         """Asks for the number of entries."""
@@ -528,7 +527,7 @@ class ClusterCore:
             assert not isinstance(found, list)
             answer(found)
 
-        self.reads.entries(table, reading.LEN, counted)
+        self.reads.entries(table, LEN, counted)
 
     def token(self) -> str:
         """What a client carries to other nodes, to see there what it has seen here."""
@@ -541,7 +540,7 @@ class ClusterCore:
 
         def waited(ok: bool) -> None:
             late = "cluster: this node has not yet seen what the client has; try again"
-            answer(None if ok else SomaError(late, reading.UNAVAILABLE))
+            answer(None if ok else SomaError(late, UNAVAILABLE))
 
         self.causality.wait(vector if self.context.causal else {}, waited)
         self.context.wake()

@@ -160,7 +160,7 @@ def test_a_page_that_comes_twice_and_an_answer_after_the_end_change_nothing() ->
     assert keys(net, "n1") == sorted(f"item{n}" for n in range(40))
     assert count(net, "n2") == 40
     net.hosts["n1"].do(lambda core: core.receive("n2", GetReply(1, None)))
-    assert net.hosts["n1"].core.reads._asked == {}
+    assert net.hosts["n1"].core.reads.open == {}
 
 
 def test_a_node_that_joins_asks_those_who_have_the_data() -> None:
