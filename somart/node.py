@@ -18,6 +18,7 @@ import trio
 
 from .app import App
 from .certificate import mismatch
+from .cluster.alone import Alone
 from .cluster.boot import Addresses, BootError, ClusterNode, in_cluster
 from .cluster.bus import Bus
 from .cluster.clocks import SystemClock
@@ -30,7 +31,7 @@ from .errors import SomaError
 from .options import DEFAULT_HOST, MAX_PORT, ServeOptions, make_parser, options_of
 from .serve.http import HttpServer
 from .serve.log import ServerLog, printable
-from .serve.site import Site, SiteOptions, served_cell
+from .serve.site import Site, SiteOptions, Standing, served_cell
 from .timers import run_timers
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ STACK_BYTES = 512 * 1024 * 1024
 """Address space for deep recursion of handlers, the same as under `soma run`."""
 
 RECURSION_LIMIT = 220_000
+
+JOIN_SECONDS = 5.0
+"""Requests, timers and `on init` wait so long for a node that joins its cluster."""
 
 Listeners = list[trio.SocketListener]
 
@@ -248,11 +252,11 @@ class Node:
             app.close()
 
     async def _serve(self, app: App, http_listeners: Listeners, stopper: Stopper) -> None:
-        site = self._site(app)
-        server = HttpServer(site, self._options.limits)
-        socket_listeners = await self._listen_for_sockets(site)
+        socket_listeners = await self._listen_for_sockets()
         bus_listeners, bus_line = await self._listen_for_bus()
         bus = self._bus(app, bus_listeners)
+        site = self._site(app)
+        server = HttpServer(site, self._options.limits)
         self._banner(app)
         self._log.line(bus_line)
         async with trio.open_nursery() as serving:
@@ -263,6 +267,8 @@ class Node:
                     servers.start_soon(self._member.run)
                 async with trio.open_nursery() as clients:  # they need the bus to the end
                     clients.start_soon(server.serve, http_listeners)
+                    if self._member is not None:
+                        await self._member.wait_ready(JOIN_SECONDS, lambda: stopper.requests > 0)
                     await self._initialise(app)
                     for address in self._spec.manifest.peers.values():
                         bus.link(address)
@@ -294,7 +300,13 @@ class Node:
             page_everywhere=self._options.dashboard_everywhere,
             limits=self._options.limits,
         )
-        return Site(app, self._cell, options, self._log)
+        return Site(app, self._cell, options, self._log, self._standing())
+
+    def _standing(self) -> Standing:
+        if self._member is not None:
+            return self._member
+        addresses = self._addresses(self.bus_port is not None)
+        return Alone(self._options.node_id or addresses.bus or addresses.http, addresses)
 
     async def _end_now(self, stopper: Stopper, scope: trio.CancelScope) -> None:
         await stopper.wait(2)
@@ -329,8 +341,8 @@ class Node:
             del listeners[1:]
         return listeners
 
-    async def _listen_for_sockets(self, site: Site) -> Listeners:
-        if not site.has_socket:
+    async def _listen_for_sockets(self) -> Listeners:
+        if "ws" not in self._cell.soma_handlers:
             return []
         port = 0 if self._options.port == 0 else self.http_port + 1
         if port > MAX_PORT:

@@ -15,6 +15,7 @@ from ..engines.cluster import describe_local_data
 from ..engines.consensus import ConsensusEngine
 from ..engines.stamped import set_aside
 from ..errors import SomaError
+from .announcing import Announcer
 from .clocks import Clock, SystemClock
 from .core import ClusterCore
 from .driver import Driver
@@ -22,8 +23,9 @@ from .feed import Feed
 from .handshake import Hello
 from .identity import digests_of
 from .leadership import Leadership
-from .members import Change, Superseded, first_record
+from .members import JOINING, REMOVED, Change, Superseded, first_record
 from .membership import Membership
+from .origins import member_of
 from .records import stored_members, stored_record
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 LEAVING_SECONDS = 0.1
 """For the farewell to leave, and a leader's last heartbeats."""
+
+READY_POLL_SECONDS = 0.02
 
 ID_FILE = "node.id"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -122,6 +126,7 @@ class ClusterNode:
         self.on_superseded: Callable[[], None] = lambda: None
         """Another process has this node's id now: this one has to stop."""
         self._bus: Bus | None = None
+        self._announcer = Announcer(self.id, self._view, self._log)
         self._kicked = trio.Event()
         self._queued = trio.Event()
         self._running = trio.CancelScope()
@@ -165,10 +170,25 @@ class ClusterNode:
             founder=founder,
         )
         self.core, self.driver = core, driver
+        announcer = self._announcer
+        driver.on_lead = lambda _leader: announcer.stand()
         driver.start()
         return driver
 
+    def _view(self) -> tuple[int, str] | None:
+        """How many live members there are, and who leads; None while this node is not one."""
+        if self.core is None or self.core.membership.leaving:
+            return None
+        membership, service = self.core.membership, self.engine.service
+        if membership.me.ring == JOINING and len(membership.live()) == 1:
+            return None
+        if service is None:
+            return len(membership.live()), membership.lowest_live()
+        leader = service.raft.leader
+        return len(membership.live()), member_of(leader) if leader else ""
+
     def _changed(self, change: Change) -> None:
+        self._announcer.changed(change)
         if isinstance(change, Superseded):
             self.on_superseded()
 
@@ -189,6 +209,7 @@ class ClusterNode:
 
     async def run(self) -> None:
         """Carries on what nobody waits for, until `leave`."""
+        self._announcer.begin()
         with self._running:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump)
@@ -266,15 +287,65 @@ class ClusterNode:
         found = self.engine.replicated(table)
         return found is not None and found[0].rules.encrypted
 
+    # --- what the HTTP server asks (`serve.site.Standing`) ---------------------------------------
+
+    @property
+    def causal(self) -> bool:
+        """Whether clients carry tokens."""
+        return self.core is not None and self.core.context.causal
+
+    def unready(self) -> str:
+        """Why the node had better not be asked now; empty if it may."""
+        core, service = self.core, self.engine.service
+        if core is None:
+            return "starting"
+        if core.membership.me.ring == JOINING:
+            linked = any(core.membership.is_linked(id) for id in core.membership.live())
+            return "joining: fetching its data" if linked else "joining: no member answers yet"
+        if not core.fetching.complete or not core.causality.caught_up():
+            return "catching up"
+        if service is not None and not service.raft.leader:
+            return "no leader is known: too few members can be reached"
+        return ""
+
+    async def wait_ready(self, seconds: float, given_up: Callable[[], bool]) -> None:
+        """Returns when the node has joined its cluster, or that time is over."""
+        with trio.move_on_after(seconds):
+            while True:
+                if not self.unready() or given_up():
+                    return
+                await trio.sleep(READY_POLL_SECONDS)
+
+    def token(self) -> str:
+        """What this node has seen, for a client."""
+        return "" if self.core is None else self.core.token()
+
+    async def seen(self, token: str) -> None:
+        """Returns when this node has seen as much. Raises SomaError."""
+        assert self.core is not None
+        answered = trio.Event()
+        failure: SomaError | None = None
+
+        def answer(error: SomaError | None) -> None:
+            nonlocal failure
+            failure = error
+            answered.set()
+
+        self.core.wait_seen(token, answer)
+        await answered.wait()
+        if failure is not None:
+            raise failure
+
     def status(self) -> dict[str, object]:
-        """What `/__soma/cluster` shows."""
+        """What `/__soma/cluster` shows: without members that are out of the cluster."""
         assert self.core is not None
         core = self.core
         service = self.engine.service
         found: dict[str, object] = dict(core.status())
+        members = found["members"]
+        assert isinstance(members, list)
+        found["members"] = [one for one in members if one["status"] != REMOVED]
         if service is not None:
-            from .origins import member_of
-
             raft = service.raft
             found["leader"] = member_of(raft.leader) if raft.leader else None
             found["term"] = raft.term

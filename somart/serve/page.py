@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from ..cell import Cell
@@ -14,19 +14,79 @@ h2 { border-bottom: 1px solid #8884; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; padding: .2rem .6rem .2rem 0; vertical-align: top }
 code { font: 13px ui-monospace, monospace }
+tr.suspect { background: #fc03 } tr.dead { background: #f003 } tr.left { opacity: .5 }
 """
 
 
-def status_page(spec: ProgramSpec, served: str, ready: bool) -> str:
-    """Cells with their handlers, machines and slots; all names escaped."""
+REFRESH_SECONDS = 2
+
+
+def status_page(
+    spec: ProgramSpec,
+    served: str,
+    unready: str | None,
+    cluster: Mapping[str, object] | None = None,
+) -> str:
+    """The members of the cluster as they are now, then cells with their handlers, machines and
+    slots; all names escaped. `unready` is why the node is not ready, None when it is."""
     cells = "".join(_cell(cell, cell.soma_name == served) for cell in spec.live)
     title = escape(f"Soma — {spec.name}")
-    state = "ready" if ready else "not ready"
+    state = "ready" if unready is None else f"not ready {escape(unready)}".strip()
+    members = "" if cluster is None else _cluster(cluster)
+    refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if members else ""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}'
+        f"<title>{title}</title>"
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f"<p>serving cell <code>{escape(served)}</code>, {state}</p>{cells}</body></html>\n"
+        f"<p>serving cell <code>{escape(served)}</code>, {state}</p>"
+        f"{members}{cells}</body></html>\n"
     )
+
+
+_COLUMNS = {
+    "id": "node",
+    "status": "status",
+    "address": "bus",
+    "http": "HTTP",
+    "ring": "ring",
+    "share": "share of keys",
+    "outbox": "unsent",
+    "lag_ms": "behind, ms",
+}
+
+
+def _cluster(status: Mapping[str, object]) -> str:
+    """The members, and what they agree on."""
+    members = status.get("members")
+    if not isinstance(members, list):
+        return ""
+    consensus = status.get("consensus")
+    summary = consensus.get("summary") if isinstance(consensus, dict) else None
+    facts = [
+        f"node <code>{escape(str(status.get('node')))}</code>",
+        f"leader <code>{escape(str(status.get('leader') or 'unknown'))}</code>",
+        escape(str(status.get("phase"))),
+    ]
+    if summary:
+        facts.append(f"term {escape(str(status.get('term')))}, voters {escape(str(summary))}")
+    head = "".join(f"<th>{name}</th>" for name in _COLUMNS.values())
+    rows = "".join(_member(member) for member in members)
+    return (
+        f"<section><h2>cluster</h2><p>{', '.join(facts)}</p>"
+        f"<table><tr>{head}</tr>{rows}</table></section>"
+    )
+
+
+def _member(member: Mapping[str, object]) -> str:
+    cells = []
+    for column in _COLUMNS:
+        value = member.get(column)
+        shown = "" if value is None else str(value)
+        if column == "share" and isinstance(value, float):
+            shown = f"{value:.1%}"
+        cells.append(f"<td>{escape(shown)}</td>")
+    status = escape(str(member.get("status")))
+    return f'<tr class="{status}">{"".join(cells)}</tr>'
 
 
 def _cell(cell: type[Cell], served: bool) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import SomaError, type_error
+from ..errors import CONFLICT, NO_QUORUM, UNAVAILABLE, UNKNOWN, SomaError, type_error
 from ..values import Value, text
 from ..values.jsontext import to_json
 from .message import HTML_TYPE, JSON_TYPE, TEXT_TYPE, BadHeader, Response, check_header
 
 _EMPTY = b"{}"
+_CLUSTER_STATUS = {CONFLICT: 409, NO_QUORUM: 503, UNAVAILABLE: 503, UNKNOWN: 504}
+_LATER = (("Retry-After", "1"),)
 
 
 def reply(value: Value) -> Response:
@@ -75,15 +77,27 @@ def _encode(content: str) -> bytes:
 
 
 def error_reply(error: SomaError) -> Response:
-    """500 with the error's text."""
+    """500 with the error's text; of a cluster another status, and whether it is certain that
+    nothing has happened (`definite`): then the request can be sent again."""
     message = str(error)
-    return Response(500, _encode(f'{{"error": {to_json(message)}}}'), error=message)
+    status = _CLUSTER_STATUS.get(error.kind)
+    if status is None:
+        return Response(500, _encode(f'{{"error": {to_json(message)}}}'), error=message)
+    definite = "true" if error.kind != UNKNOWN else "false"
+    body = _encode(f'{{"error": {to_json(message)}, "definite": {definite}}}')
+    return Response(status, body, headers=_LATER if status == 503 else (), error=message)
 
 
 def refusal_reply(status: int, reason: str) -> Response:
     """The answer to a request that was refused; the connection closes after it."""
     body = _encode(f'{{"error": {to_json(reason)}}}')
     return Response(status, body, error=reason, close=True)
+
+
+def not_ready(reason: str) -> Response:
+    """503 with what the node is waiting for."""
+    why = f', "reason": {to_json(reason)}' if reason else ""
+    return Response(503, _encode(f'{{"status": "not ready"{why}}}'), headers=_LATER)
 
 
 def plain(status: int, content: str) -> Response:

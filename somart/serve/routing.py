@@ -44,7 +44,7 @@ class StaticFile:
 
 @dataclass(frozen=True, slots=True)
 class SystemPage:
-    """A page of the runtime under `/__soma`: `""`, `health` or `ready`."""
+    """A page of the runtime under `/__soma`: `""`, `health`, `ready` or `cluster`."""
 
     name: str
 
@@ -101,7 +101,7 @@ class Router:
 
     def _system(self, path: str, request: Request) -> Route:
         name = path.removeprefix("/__soma").strip("/")
-        if name not in ("", "health", "ready"):
+        if name not in ("", "health", "ready", "cluster"):
             return self.not_found(request)
         if request.method not in ("GET", "HEAD"):
             return method_not_allowed("GET, HEAD")

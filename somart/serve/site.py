@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import trio
 
 from .. import calls
-from ..errors import SomaError, as_soma_error
+from ..errors import UNAVAILABLE, SomaError, as_soma_error
 from ..tracing import locate
 from ..values import Value, text
+from ..values.jsontext import to_json
 from .limits import DEFAULT_LIMITS, ServeLimits
 from .log import ServerLog
 from .message import Refused, Request, Response
 from .page import status_page
-from .replies import error_reply, page, plain, refusal_reply, reply
+from .replies import error_reply, not_ready, page, plain, refusal_reply, reply
 from .routing import METHODS, Call, Router, StaticFile, SystemPage
 from .static import StaticFolder
 
@@ -29,6 +30,28 @@ if TYPE_CHECKING:
 
 
 _CALL_HEADER = calls.HEADER.lower().encode()
+TOKEN_HEADER = "Soma-Token"
+_TOKEN = TOKEN_HEADER.lower().encode()
+
+
+class Standing(Protocol):
+    """What a site asks the node that it belongs to (`cluster.boot.ClusterNode`)."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether clients carry a token from node to node, to read there what they wrote."""
+
+    def unready(self) -> str:
+        """Why the node had better not be asked now; empty if it may."""
+
+    def status(self) -> dict[str, object]:
+        """What `/__soma/cluster` shows."""
+
+    def token(self) -> str:
+        """What this node has seen, for a client."""
+
+    async def seen(self, token: str) -> None:
+        """Returns when this node has seen as much. Raises SomaError when that takes too long."""
 
 
 def served_cell(spec: ProgramSpec) -> type[Cell] | None:
@@ -55,13 +78,22 @@ class Site:
     Requests that arrive before `open` wait; after `stop` the site says that it is not ready.
     """
 
-    def __init__(self, app: App, cell: type[Cell], options: SiteOptions, log: ServerLog) -> None:
+    def __init__(
+        self,
+        app: App,
+        cell: type[Cell],
+        options: SiteOptions,
+        log: ServerLog,
+        node: Standing | None = None,
+    ) -> None:
         self.app = app
         self.cell = cell.soma_name
         self.has_socket = "ws" in cell.soma_handlers
         self.limits = options.limits
         self.log = log
         self.ready = False
+        self._node = node
+        self._causal = node if node is not None and node.causal else None
         self._opened = trio.Event()
         self._options = options
         self._router = Router(cell.soma_name, cell.soma_handlers.values())
@@ -83,7 +115,7 @@ class Site:
             calls.received(request.headers.get(_CALL_HEADER))
             route = self._router.route(request)
             if isinstance(route, Call):
-                response = reply(await self.invoke(route.handler, route.args))
+                response = await self._call(route, request)
             else:
                 response = await self._serve_page(route, request, local)
         except Refused as refusal:
@@ -96,12 +128,23 @@ class Site:
             self._allow_origin(request, response)
         return response
 
+    async def _call(self, call: Call, request: Request) -> Response:
+        node = self._causal
+        if node is None:
+            return reply(await self.invoke(call.handler, call.args))
+        if (token := request.headers.get(_TOKEN)) is not None:
+            await _caught_up(node, token.decode("latin-1"))
+        response = reply(await self.invoke(call.handler, call.args))
+        return _with_token(response, node)
+
     def attempt(self, request: Request) -> Ended | None:
         """Runs the handler of a request up to its commit if nothing has to be waited for.
 
         `answer` makes the response once the commit is durable. None: call `respond`.
         """
         if not self._opened.is_set() or self.log.verbose or _CALL_HEADER in request.headers:
+            return None
+        if self._causal is not None and _TOKEN in request.headers:
             return None
         try:
             route = self._router.route(request)
@@ -117,6 +160,8 @@ class Site:
             if failure is not None:
                 raise failure
             response = reply(self.app.end(ended))
+            if self._causal is not None:
+                _with_token(response, self._causal)
         except Exception as error:  # of the program or of the runtime: the client gets its text
             response = self._failed(error)
         if self._options.cors:
@@ -158,12 +203,20 @@ class Site:
         if route.name == "health":
             return Response(200, b'{"status": "ok"}')
         if route.name == "ready":
-            if self.ready:
-                return Response(200, b'{"status": "ready"}')
-            return Response(503, b'{"status": "not ready"}')
+            reason = self._unready()
+            return Response(200, b'{"status": "ready"}') if reason is None else not_ready(reason)
         if not local and not self._options.page_everywhere:
             return plain(403, "forbidden")
-        return page(status_page(self.app.spec, self.cell, self.ready))
+        status = None if self._node is None else self._node.status()
+        if route.name == "cluster":
+            return Response(200, to_json(status or {}).encode())
+        return page(status_page(self.app.spec, self.cell, self._unready(), status))
+
+    def _unready(self) -> str | None:
+        """Why no requests should come here, None if they may."""
+        if not self.ready:
+            return ""
+        return None if self._node is None else self._node.unready() or None
 
     # --- origins ---------------------------------------------------------------------------------
 
@@ -179,11 +232,14 @@ class Site:
             response.headers += (("Vary", "Origin"),)
             return
         if request.method == "OPTIONS":
+            more = "" if self._causal is None else f", {TOKEN_HEADER}"
             headers += (
                 ("Access-Control-Allow-Methods", METHODS),
-                ("Access-Control-Allow-Headers", "Content-Type, Authorization"),
+                ("Access-Control-Allow-Headers", f"Content-Type, Authorization{more}"),
                 ("Access-Control-Max-Age", "86400"),
             )
+        elif self._causal is not None:
+            headers += (("Access-Control-Expose-Headers", TOKEN_HEADER),)
         kept = [h for h in response.headers if h[0].lower() != "access-control-allow-origin"]
         response.headers = (*kept, *headers)
 
@@ -198,3 +254,20 @@ class Site:
             return urlsplit(origin).hostname == urlsplit(f"//{host}").hostname
         except ValueError:
             return False
+
+
+def _with_token(response: Response, node: Standing) -> Response:
+    """Lets the client take along what this node has seen."""
+    if response.stream is None and (token := node.token()):
+        response.headers = (*response.headers, (TOKEN_HEADER, token))
+    return response
+
+
+async def _caught_up(node: Standing, token: str) -> None:
+    """Waits until the node has seen what the client has. Raises Refused for what is no token."""
+    try:
+        await node.seen(token)
+    except SomaError as error:
+        if error.kind == UNAVAILABLE:
+            raise
+        raise Refused(400, str(error)) from error
