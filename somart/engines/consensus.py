@@ -7,16 +7,16 @@ that never leave the node change together with the strong ones, when the proposa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..cluster.clocks import Clock, SystemClock
 from ..cluster.placement import strong_tables_of
 from ..consensus.messages import ServiceMessage
 from ..consensus.proposal import APPENDED, Key, Proposal, Row, TransactionId
-from ..consensus.service import Failure, Service
+from ..consensus.service import Done, Failure, Ready, Service
 from ..consensus.state import DEPOSED, Outcome
 from ..consensus.storage import system_tables
 from ..errors import DEPOSED as TOO_LATE
@@ -41,6 +41,31 @@ NEW_RECORDS = 1 << 62
 
 RETRY_STORE_MS = 1_000
 FAR = 1 << 60
+SWEPT = 1_000
+"""Expired entries that one proposal deletes."""
+
+
+class Fence(NamedTuple):
+    """What is known here of who runs schedules: which due times were served and in which term, and
+    whether this node leads, in which term."""
+
+    ticks: Mapping[str, tuple[int, int]]
+    leads: bool
+    term: int
+
+
+class Order(Protocol):
+    """Who decides on the order of transactions and reads: the log, or what takes its place."""
+
+    @property
+    def revision(self) -> int:
+        """That of the newest transaction that is applied here."""
+
+    def propose(self, make: Callable[[TransactionId, int], Proposal], done: Done, now: int) -> None:
+        """Proposes what `make` gives; `done` gets what became of it. Raises Failure."""
+
+    def read(self, ready: Ready, now: int) -> None:
+        """Calls `ready` when all that was acknowledged before now is applied here."""
 
 
 @dataclass(slots=True)
@@ -100,6 +125,18 @@ class ConsensusEngine(ClusterEngine):
         self._busy_tables: dict[Table, list[int]] = {}
         self._unstored: Changes | None = None
         self._store_again_at = 0
+
+    @property
+    def order(self) -> Order | None:
+        """Who decides here; None: nobody yet."""
+        return self.service
+
+    def fence(self) -> Fence | None:
+        """For the timers of strong cells."""
+        service = self.service
+        if service is None:
+            return None
+        return Fence(service.state.ticks, service.leads, service.raft.term)
 
     # --- tables ----------------------------------------------------------------------------------
 
@@ -234,10 +271,11 @@ class ConsensusEngine(ClusterEngine):
                 operation.again = True
             self._finished(number)
 
-        if self.service is None:
+        order = self.order
+        if order is None:
             ready(Failure("this node is not a member of a cluster yet", definite=True))
         else:
-            self.service.read(ready, self.clocks.monotonic())
+            order.read(ready, self.clocks.monotonic())
             self.wake()
         return -number
 
@@ -245,13 +283,13 @@ class ConsensusEngine(ClusterEngine):
 
     def _propose(self, transaction: Transaction) -> int:
         number, operation = self._operation(transaction.wait_for)
-        service = self.service
-        if service is None:
+        order = self.order
+        if order is None:
             failure = Failure("this node is not a member of a cluster yet", definite=True)
             operation.error = _error_of(failure)
             self._finished(number)
             return -number
-        make = self._proposal(transaction, service.state.revision)
+        make = self._proposal(transaction, order.revision)
         self._hold(number, transaction)
 
         def done(answer: Outcome | Failure) -> None:
@@ -264,7 +302,7 @@ class ConsensusEngine(ClusterEngine):
             self._finished(number)
 
         try:
-            service.propose(make, done, self.clocks.monotonic())
+            order.propose(make, done, self.clocks.monotonic())
         except Failure as failure:
             done(failure)
         self.wake()
@@ -328,6 +366,33 @@ class ConsensusEngine(ClusterEngine):
         operation.event.set()
         if operation.abandoned:
             del self._operations[number]
+
+    def sweep(self) -> None:
+        """Forgets expired entries; of strong tables the leader proposes it, for all replicas."""
+        super().sweep()
+        service = self.service
+        if service is None or not service.leads:
+            return
+        for table in self.strong.tables.values():
+            if table.rules.ttl is not None:
+                table.ready()
+                late = table.overdue(self.clock())[:SWEPT]
+                if late:
+                    self._propose_deletion(service, table.name, late)
+        self.wake()
+
+    def _propose_deletion(self, service: Service, table: str, late: list[Key]) -> None:
+        keys = tuple((table, key) for key in late)
+        writes = tuple((table, key, None) for key in late)
+        at = service.state.revision
+
+        def make(given: TransactionId, oldest: int) -> Proposal:
+            return Proposal(given, oldest, at, keys, (), (), writes)
+
+        try:
+            service.propose(make, _forget_outcome, self.clocks.monotonic())
+        except Failure:
+            return  # much is in flight: the next sweep will do
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -397,6 +462,10 @@ class ConsensusEngine(ClusterEngine):
 
 
 def _nobody() -> None:
+    return
+
+
+def _forget_outcome(_outcome: Outcome | Failure) -> None:
     return
 
 

@@ -29,6 +29,7 @@ class StrongTables:
         return self.tables.get(table.name) is table
 
     def add(self, table: Table) -> None:
+        table.agreed = True
         self.tables[table.name] = table
 
     # --- what the replicated state needs ---------------------------------------------------------

@@ -259,7 +259,10 @@ class Slot:
             now = self._clock()
             for table in (self._table, self._log):
                 table.ready()
-                table.expire(now)
+                if table.agreed:
+                    _delete_overdue(table, now)
+                else:
+                    table.expire(now)
 
     def _entry(self, value: Value, make: Make = Entry) -> Entry:
         if not self._timed:
@@ -418,3 +421,12 @@ def _shared(decl: SlotDecl[Any], cell: Cell) -> SharedSlot:
     from .shared import SharedSlot
 
     return SharedSlot(decl, cell)
+
+
+def _delete_overdue(table: Table, now: int) -> None:
+    """Lets the transaction that looks delete what is over."""
+    transaction = CURRENT.get()
+    for key in table.overdue(now):
+        entry = transaction.read(table, key)
+        if entry is not None and entry.expires and entry.expires <= now:
+            transaction.write(table, key, None)

@@ -81,6 +81,9 @@ class Table:
         self._hidden = 0
         self._sorted: list[Key] | None = None
         self._expiry: list[tuple[int, Key]] = []
+        self._overdue: dict[Key, bool] = {}
+        self.agreed = False
+        """Whether all replicas have to change it alike: what is over goes by transactions."""
         self._order: OrderedDict[Key, int] | None = None
         if rules.evict is not None:
             self._order = OrderedDict()
@@ -98,6 +101,7 @@ class Table:
         self._sorted = None
         self._hidden = 0
         self._expiry = []
+        self._overdue = {}
         self.dead = []
         if self._order is not None:
             self._order = OrderedDict()
@@ -185,8 +189,26 @@ class Table:
             self._expiry = [(e.expires, k) for k, e in self.entries.items() if e.expires]
             heapify(self._expiry)
 
+    def overdue(self, now: int) -> list[Key]:
+        """In an `agreed` table: keys of entries whose time is over, which a transaction has yet to
+        delete, so that all replicas do."""
+        expiry = self._expiry
+        while expiry and expiry[0][0] <= now:
+            self._overdue[heappop(expiry)[1]] = True
+        late = []
+        for key in list(self._overdue):
+            entry = self.entries.get(key)
+            if entry is not None and entry.expires and entry.expires <= now:
+                late.append(key)
+            else:  # written anew, or gone
+                del self._overdue[key]
+        return late
+
     def expire(self, now: int) -> None:
-        """Removes entries whose time is over; their rows are deleted with the next commit here."""
+        """Removes entries whose time is over; their rows are deleted with the next commit here. In
+        an `agreed` table nothing: clocks differ."""
+        if self.agreed:
+            return
         expiry = self._expiry
         while expiry and expiry[0][0] <= now:
             _, key = heappop(expiry)
