@@ -23,7 +23,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	touch $@
 
-demo: $(READY) ## check, verify, build and run the pricing engine; kill it; show that nothing is lost
+demo: $(READY) ## check, verify, build, kill -9, and the paper's six phases on three nodes: nothing is lost
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/demo.py
 
 test: $(READY) ## run all tests
