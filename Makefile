@@ -4,10 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# How long `make soak` takes: seconds for each fuzzer, kills of each server, times the examples.
+# How long `make soak` takes: seconds for each fuzzer, kills of each server, times the examples,
+# seeds of simulated clusters.
 SECONDS ?= 600
 KILLS ?= 20
 FACTOR ?= 20
+SEEDS ?= 5000
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint bench soak docs clean
@@ -40,12 +42,14 @@ bench: $(READY) ## measure generated code, storage, serving and proofs against t
 	$(BIN)/python bench/verifying.py
 	$(BIN)/python bench/bus.py
 
-soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples (SECONDS, KILLS, FACTOR)
+soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples, many seeds (SECONDS, KILLS, FACTOR, SEEDS)
 	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_compiler.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_http.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_bus.py $(SECONDS)
 	$(BIN)/python tests/soak/kill_campaign.py $(KILLS)
+	$(BIN)/python tests/soak/simulate_campaign.py $(SEEDS)
+	$(BIN)/python tests/soak/simulate_campaign.py mutants
 	$(BIN)/python tests/soak/raft_campaign.py 1000
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 

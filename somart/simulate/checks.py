@@ -52,10 +52,18 @@ class Ledger:
         self.promised: dict[Place, State] = {}
         self.possible: dict[Place, State] = {}
         self.by: dict[Place, list[Operation]] = {}
+        self.backwards: list[str] = []
+        """Writes that were given no version, or one not later than what they replaced."""
         for operation in operations:
             if operation.status != ERROR:
                 for written in operation.writes:
-                    self._add(operation, written)
+                    if _goes_on(written):
+                        self._add(operation, written)
+                    else:
+                        self.backwards.append(
+                            f"stamp went back: c{operation.number} wrote {written.table}"
+                            f"[{written.key}] at {written.version} over {written.before}"
+                        )
 
     def _add(self, operation: Operation, written: Written) -> None:
         place = (written.table, written.key)
@@ -75,6 +83,12 @@ class Ledger:
             and (held is None or not covers(held, written.version))
         ]
         return " ".join(dict.fromkeys(lost))
+
+
+def _goes_on(written: Written) -> bool:
+    return written.version is not None and (
+        written.before is None or covers(written.version, written.before)
+    )
 
 
 def _join(states: dict[Place, State], place: Place, state: State) -> None:
@@ -110,7 +124,7 @@ def lost_writes(processes: Sequence[Replicated], ledger: Ledger) -> list[str]:
 
 def strange_values(processes: Sequence[Replicated], ledger: Ledger) -> list[str]:
     """Keys with a version that no commit gave them, or with another value than it gave them."""
-    wrong = []
+    wrong = list(ledger.backwards)
     for place, possible in ledger.possible.items():
         for process in owners(processes, place):
             held = held_state(process, place)
@@ -248,8 +262,8 @@ def repeated_ids(operations: Iterable[Operation]) -> list[str]:
         for counter, number in dict.fromkeys(operation.ids):
             other = given.setdefault((counter, number), operation)
             if other is not operation:
-                wrong.append(
-                    f"repeated id: next_id of {counter} gave {number} to c{other.number} on {other.node} "
-                    f"and to c{operation.number} on {operation.node}"
+                calls = (
+                    f"c{other.number} on {other.node} and c{operation.number} on {operation.node}"
                 )
+                wrong.append(f"repeated id: next_id of {counter} gave {number} to {calls}")
     return some_of(wrong)

@@ -15,11 +15,12 @@ UNKNOWN = "unknown"
 
 
 class Written(NamedTuple):
-    """A key as a commit left it on its node: its version, and the value, None for a deletion."""
+    """A key as a commit left it on its node: its version, the one before, and the value."""
 
     table: str
     key: Any
     version: Any
+    before: Any
     value: Value
 
 

@@ -73,7 +73,9 @@ class _Search:
 
     def run(self, state: State) -> Violation | None:
         self._prepare()
-        seen: set[tuple[int, int, State]] = set()
+        seen: dict[tuple[int, int, State], list[int]] = {}
+        unknown = sum(1 << n for n, c in enumerate(self.calls) if c.outcome == UNKNOWN)
+        met = 0
         stack: list[tuple[int, int, State]] = [(0, 0, state)]
         furthest = -1
         states: list[State] = []
@@ -88,10 +90,14 @@ class _Search:
                 ahead = self._absorb(at, ahead, state) if at < len(self.due) else ahead
             if at == len(self.due):
                 return None
-            if (at, ahead, state) in seen:
+            # The same with fewer of the unknown calls used up can do all that this one can.
+            used = ahead & unknown
+            others = seen.setdefault((at, ahead & ~unknown, state), [])
+            if any(other & used == other for other in others):
                 continue
-            seen.add((at, ahead, state))
-            if len(seen) > self.most:
+            others.append(used)
+            met += 1
+            if met > self.most:
                 raise Undecided(f"more than {self.most} configurations")
             if at > furthest:
                 furthest, states = at, []

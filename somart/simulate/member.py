@@ -44,16 +44,22 @@ class SimulatedClusterEngine(ConsensusEngine, OnSimulatedDisk):
         self.place(machine)
 
     def commit(self, transaction: Transaction) -> int:
-        ticket = super().commit(transaction)
         operation = RUNNING.get()
-        if operation is not None:
-            for table, pending in transaction.writes.items():
-                found = self.replicated(table.name)
-                if found is not None:
-                    for key, entry in pending.data.items():
-                        value = ABSENT if entry is None else entry.value
-                        version = found[1].get(key)
-                        operation.writes.append(Written(table.name, key, version, value))
+        if operation is None:
+            return super().commit(transaction)
+        before = {
+            (table, key): found[1].get(key)
+            for table, pending in transaction.writes.items()
+            if (found := self.replicated(table.name)) is not None
+            for key in pending.data
+        }
+        ticket = super().commit(transaction)
+        for (table, key), earlier in before.items():
+            found, entry = self.replicated(table.name), transaction.writes[table].data[key]
+            assert found is not None
+            value = ABSENT if entry is None else entry.value
+            written = Written(table.name, key, found[1].get(key), earlier, value)
+            operation.writes.append(written)
         return ticket
 
 

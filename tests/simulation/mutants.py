@@ -1,0 +1,458 @@
+"""Bugs to be planted in the production code: each breaks one thing that simulations must notice.
+
+A mutant patches one function, most of them by one word of what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from workloads import failures, run, settings_of
+
+from somart.cluster import antientropy, collecting, replica, versions
+from somart.cluster.causal import Causality
+from somart.cluster.context import Context
+from somart.cluster.core import ClusterCore
+from somart.cluster.handover import Fetching, Handover
+from somart.cluster.ids import Ids
+from somart.cluster.inbox import Inbox
+from somart.cluster.journal import Journal
+from somart.cluster.membership import Membership
+from somart.cluster.messages import Batch, GetReply, IdBlock
+from somart.cluster.origins import Seen
+from somart.cluster.outputs import Send
+from somart.cluster.reads import Reads
+from somart.cluster.streams import Outbox
+from somart.cluster.versiontable import VersionTable
+from somart.engines import cluster as engine
+from somart.engines.cluster import ClusterEngine
+from somart.merge import BEGINNING, Stamp
+
+Patch = pytest.MonkeyPatch
+SEEDS = 300
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, and the programs that may show it. `quick` ones are found within a few seeds."""
+
+    name: str
+    plant: Callable[[Patch], None]
+    programs: Sequence[str]
+    quick: bool = True
+
+    def found(self, seeds: int = SEEDS) -> tuple[int, str] | None:
+        """The first seed that finds it, and how; None when none of them does."""
+        with pytest.MonkeyPatch.context() as patch:
+            self.plant(patch)
+            for seed in range(seeds):
+                name = self.programs[seed % len(self.programs)]
+                outcome = run(name, settings_of(seed))
+                if not outcome.passed:
+                    return seed, failures(name, outcome)
+        return None
+
+
+MUTANTS: dict[str, Mutant] = {}
+
+
+def mutant(
+    programs: str, quick: bool = True
+) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """Declares a bug; its docstring says what it is."""
+
+    def declare(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        name = plant.__name__
+        MUTANTS[name] = Mutant(name, plant, programs.split(), quick)
+        return plant
+
+    return declare
+
+
+def _no_anti_entropy(patch: Patch) -> None:
+    """Nothing but batches brings data, so that what is wrong with them shows."""
+    patch.setattr(ClusterCore, "_sync_round", lambda self: None)
+    patch.setattr(ClusterCore, "compare", lambda self, peer: None)
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+
+@mutant("registers counters logs")
+def acknowledges_before_durable(patch: Patch) -> None:
+    """The acknowledgement does not wait for the disk."""
+
+    def apply(self: Inbox, batch: Batch) -> bool:
+        done = plain(self, batch)
+        if done:
+            self._durable[batch.origin] = max(batch.number, self._durable.get(batch.origin, 0))
+            self._acknowledge[batch.origin] = True
+        return done
+
+    plain = Inbox._apply
+    patch.setattr(Inbox, "_apply", apply)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers counters logs")
+def sends_before_durable(patch: Patch) -> None:
+    """Batches leave when they are committed in memory."""
+
+    def append(self: Journal, *args: Any) -> Any:
+        rows = plain(self, *args)
+        self.durable = self.last
+        return rows
+
+    def on_batch(self: ClusterCore, writes: Any) -> Any:
+        rows = commit(self, writes)
+        self.outbox.stored(self.journal.last)
+        return rows
+
+    plain, commit = Journal.append, ClusterCore.on_batch
+    patch.setattr(Journal, "append", append)
+    patch.setattr(ClusterCore, "on_batch", on_batch)
+
+
+@mutant("registers logs")
+def skips_gaps(patch: Patch) -> None:
+    """A batch is applied whatever was sent before it, and so acknowledged with all before it."""
+    patch.setattr(Inbox, "_applicable", lambda self, batch, have: True)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers logs")
+def never_sends_again(patch: Patch) -> None:
+    """What was lost on the way is not repeated, and there is no anti-entropy."""
+    patch.setattr(Outbox, "_arm", lambda self, stream: None)
+    _no_anti_entropy(patch)
+    patch.setattr(Inbox, "ask", lambda self, origin: None)
+
+
+@mutant("registers counters")
+def drops_batches_of_the_absent(patch: Patch) -> None:
+    """Only members with a link are sent a batch; no anti-entropy."""
+    plain = Outbox._targets
+
+    def targets(self: Outbox, batch: Batch) -> list[str]:
+        return [peer for peer in plain(self, batch) if peer in self._context.linked]
+
+    patch.setattr(Outbox, "_targets", targets)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers counters")
+def forgets_its_journal(patch: Patch) -> None:
+    """A restarted node has nothing left to send; no anti-entropy."""
+
+    def init(self: Journal, *args: Any) -> None:
+        plain(self, *args)
+        self.batches.clear()
+
+    plain = Journal.__init__
+    patch.setattr(Journal, "__init__", init)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers counters logs")
+def numbers_from_one_after_a_restart(patch: Patch) -> None:
+    """A restarted node gives its batches used numbers: others take them for repetitions."""
+
+    def init(self: Journal, *args: Any) -> None:
+        plain(self, *args)
+        self.batches.clear()
+        self.last = self.durable = 0
+
+    plain = Journal.__init__
+    patch.setattr(Journal, "__init__", init)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers")
+def no_streams_at_all(patch: Patch) -> None:
+    """Batches never leave: only anti-entropy brings anything, and half of its tables."""
+    patch.setattr(Outbox, "flush", lambda self: None)
+    plain = antientropy.Comparison.compare
+
+    def compare(self: Any, tables: list[str]) -> None:
+        plain(self, [table for table in tables if not table.endswith("registers")])
+
+    patch.setattr(antientropy.Comparison, "compare", compare)
+
+
+# --- versions and merging ------------------------------------------------------------------------
+
+
+@mutant("registers lifecycle")
+def last_arrival_wins(patch: Patch) -> None:
+    """The prototype's rule: what comes replaces what is there."""
+    patch.setattr(versions, "merge", lambda mine, other: other)
+    patch.setattr(replica, "merge", lambda mine, other: other)
+    patch.setattr(replica, "covers", lambda mine, other: mine == other)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers")
+def compares_without_the_node(patch: Patch) -> None:
+    """Two writes of one millisecond are taken for the same: no tie-breaker."""
+
+    def covers(mine: Any, other: Any) -> bool:
+        if mine.stamp[:2] != other.stamp[:2]:
+            return bool(mine.stamp[:2] > other.stamp[:2])
+        return bool(mine.stamp != other.stamp or plain(mine, other))
+
+    plain = replica.covers
+    patch.setattr(replica, "covers", covers)
+
+
+@mutant("counters")
+def additions_overwrite(patch: Patch) -> None:
+    """The additions of other nodes are lost in a merge under one stamp."""
+    patch.setattr(versions, "joined_additions", lambda mine, other: other or mine)
+
+
+@mutant("counters")
+def additions_count_twice(patch: Patch) -> None:
+    """The same additions, come again, are added again."""
+
+    def merge(mine: Any, other: Any) -> Any:
+        found = plain(mine, other)
+        again = mine.version.added and mine.version.added == other.version.added
+        return found._replace(value=found.value + other.version.total) if again else found
+
+    plain = versions.merge
+    patch.setattr(replica, "merge", merge)
+    patch.setattr(replica, "covers", lambda mine, other: mine.stamp > other.stamp)
+
+
+@mutant("counters")
+def plain_sets_instead_of_additions(patch: Patch) -> None:
+    """`+=` writes the sum as a value: concurrent ones are lost."""
+    patch.setattr(
+        ClusterEngine, "_sum", lambda s, t, k, held, a, plain: (engine.Entry(a.value), plain)
+    )
+
+
+@mutant("registers sharded")
+def deletes_without_a_tombstone(patch: Patch) -> None:
+    """A deletion leaves no version: the value comes back from others."""
+    plain = VersionTable.put
+
+    def put(self: Any, key: str, version: Any, expires: int = 0, present: bool = True) -> None:
+        if present or expires:
+            plain(self, key, version, expires, present)
+        else:
+            self.drop(key)
+
+    patch.setattr(VersionTable, "put", put)
+
+
+@mutant("registers sharded", quick=False)
+def collects_tombstones_at_once(patch: Patch) -> None:
+    """Deletions are forgotten without asking who may still have the value."""
+
+    def step(self: collecting.Collecting) -> None:
+        self._context.replica.collect(self._context.replica.tick())
+
+    patch.setattr(collecting.Collecting, "step", step)
+
+
+@mutant("registers counters logs")
+def wall_clock_stamps(patch: Patch) -> None:
+    """Stamps come from the clock alone, and go back when it does."""
+
+    def tick(self: Any, after: Stamp = BEGINNING) -> Stamp:
+        last = self.__dict__.setdefault("_count", [0])
+        last[0] += 1
+        self.last = Stamp(self.clock.wall(), last[0], self.origin)
+        return self.last
+
+    patch.setattr(replica.Replica, "tick", tick)
+
+
+@mutant("registers", quick=False)
+def forgets_the_clock(patch: Patch) -> None:
+    """What the node has seen of others' clocks does not count for its own writes."""
+    patch.setattr(replica.Replica, "observe", lambda self, stamp: True)
+
+    def tick(self: Any, after: Stamp = BEGINNING) -> Stamp:
+        return plain(self, BEGINNING)
+
+    plain = replica.Replica.tick
+    patch.setattr(replica.Replica, "tick", tick)
+
+
+# --- anti-entropy, hand-over, reads --------------------------------------------------------------
+
+
+@mutant("registers logs sharded")
+def digests_ignore_versions(patch: Patch) -> None:
+    """Two replicas look equal when they have the same keys; batches are lost now and then."""
+    patch.setattr(
+        "somart.cluster.versiontable.fingerprint", lambda table, key, version: hash_of(key)
+    )
+    patch.setattr("somart.cluster.versiontable._fingerprint", lambda table, key, text: hash_of(key))
+    _lose_batches(patch)
+
+
+def hash_of(key: str) -> int:
+    """64 bits that do not depend on the process."""
+    from somart.cluster.hashing import fnv1a
+
+    return fnv1a(key.encode())
+
+
+def _lose_batches(patch: Patch) -> None:
+    """Every fifth batch is acknowledged and thrown away: anti-entropy has work to do."""
+    plain = Inbox._apply
+
+    def apply(self: Inbox, batch: Batch) -> bool:
+        if batch.number % 5 == 0:
+            batch = Batch(batch.origin, batch.number, batch.before, batch.depends, [])
+        return plain(self, batch)
+
+    patch.setattr(Inbox, "_apply", apply)
+
+
+@mutant("registers logs")
+def drops_one_acknowledged_batch(patch: Patch) -> None:
+    """A batch in fifty is acknowledged and forgotten, and there is no anti-entropy."""
+    _lose_batches(patch)
+    _no_anti_entropy(patch)
+
+
+@mutant("registers sharded")
+def newcomers_fetch_nothing(patch: Patch) -> None:
+    """Who joins says at once that it has all; no anti-entropy."""
+
+    def everything(self: Fetching) -> None:
+        self._under_way = True  # the next step finds nothing to be done
+
+    patch.setattr(Fetching, "everything", everything)
+    patch.setattr(Fetching, "ring_changed", lambda self: self.assume_all())
+    _no_anti_entropy(patch)
+
+
+@mutant("sharded")
+def keeps_what_is_not_its_own(patch: Patch) -> None:
+    """Nothing is ever handed over."""
+    patch.setattr(Handover, "_later", lambda self: None)
+
+
+@mutant("sharded")
+def drops_before_others_have_it(patch: Patch) -> None:
+    """What belongs to others goes at once."""
+
+    def unconfirmed(self: Any, table: str, segment: int, confirmed: Any) -> list[str]:
+        self._context.replica.forget(table, self._context.replica.keys_of(table, segment))
+        del self.foreign[table, segment]
+        return []
+
+    patch.setattr(Handover, "_unconfirmed", unconfirmed)
+    patch.setattr(Outbox, "flush", lambda self: None)
+
+
+@mutant("sharded")
+def reads_trust_anybody(patch: Patch) -> None:
+    """Whoever is asked answers for any segment: absent keys and short lists."""
+    patch.setattr(Reads, "serves", lambda self, table, segment: True)
+    patch.setattr(Reads, "served", lambda self, table: range(4096))
+
+
+@mutant("sharded", quick=False)
+def tells_before_durable(patch: Patch) -> None:
+    """A read gives what a full disk takes back (found by this simulator)."""
+    patch.setattr("somart.cluster.context._TELLING", ())
+
+
+@mutant("sharded")
+def sends_keys_to_their_former_owner(patch: Patch) -> None:
+    """The first owner of a segment is left out when there are two."""
+    plain = Context.owned_by
+
+    def owned_by(self: Context, member: str, table: str, segment: int) -> bool:
+        return plain(self, member, table, segment) and member != self.owners(table, segment)[0]
+
+    patch.setattr(Context, "owned_by", owned_by)
+    _no_anti_entropy(patch)
+
+
+# --- causal --------------------------------------------------------------------------------------
+
+
+@mutant("causal")
+def ignores_dependencies(patch: Patch) -> None:
+    """Batches are applied as they come from each origin."""
+    patch.setattr(Causality, "depends", lambda self: {})
+
+
+@mutant("causal")
+def tokens_are_empty(patch: Patch) -> None:
+    """A client's token says nothing, so no node waits."""
+    patch.setattr(Causality, "wait", lambda self, vector, done, most_ms=0: done(True))
+
+
+@mutant("causal", quick=False)
+def claims_what_it_has_not(patch: Patch) -> None:
+    """A vector counts as covered when any of its entries is."""
+    patch.setattr(
+        Seen,
+        "covers",
+        lambda self, other: any(self.get(o) >= n for o, n in other.items()) or not other,
+    )
+
+
+# --- ids and members -----------------------------------------------------------------------------
+
+
+@mutant("counters logs lifecycle")
+def the_frontier_of_ids_goes_back(patch: Patch) -> None:
+    """The keeper of the ids begins again at one when it restarts."""
+    plain = Ids.restore
+
+    def restore(self: Ids, *args: Any) -> None:
+        plain(self, *args)
+        for counter in self._counters.values():
+            if counter.frontier:
+                counter.frontier, counter.blocks = 1, []
+
+    patch.setattr(Ids, "restore", restore)
+
+
+@mutant("counters logs lifecycle")
+def blocks_of_ids_overlap(patch: Patch) -> None:
+    """Two nodes are given the same block."""
+    plain = Ids.take
+
+    def take(self: Ids) -> Any:
+        return [
+            (
+                Send(o.to, IdBlock(o.message.request, o.message.counter, 1, 64))
+                if isinstance(o, Send) and isinstance(o.message, IdBlock) and o.message.counter
+                else o
+            )
+            for o in plain(self)
+        ]
+
+    patch.setattr(Ids, "take", take)
+
+
+@mutant("registers")
+def the_dead_stay_dead(patch: Patch) -> None:
+    """A node does not refute its own death."""
+    patch.setattr(Membership, "_learn_of_me", lambda self, state: None)
+
+
+@mutant("registers sharded", quick=False)
+def nobody_answers_reads(patch: Patch) -> None:
+    """Answers to single keys always say that nobody knows them."""
+    plain = Context.send
+
+    def send(self: Context, to: str, message: Any) -> None:
+        if isinstance(message, GetReply):
+            message = GetReply(message.request, None, message.refused, message.seen)
+        plain(self, to, message)
+
+    patch.setattr(Context, "send", send)
