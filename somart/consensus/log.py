@@ -14,6 +14,7 @@ class Log:
     __slots__ = (
         "_configurations",
         "entries",
+        "size",
         "snapshot_configuration",
         "snapshot_index",
         "snapshot_term",
@@ -30,6 +31,8 @@ class Log:
         self.snapshot_term = snapshot_term
         self.snapshot_configuration = snapshot_configuration
         self.entries: list[Entry] = []
+        self.size = 0
+        """Bytes of data in the entries."""
         self._configurations: list[tuple[int, Configuration]] = []
         self.append(tuple(entries))
 
@@ -71,12 +74,15 @@ class Log:
         """Adds entries that follow the last one."""
         self.entries.extend(entries)
         for entry in entries:
+            self.size += len(entry.data)
             if entry.kind == "configuration":
                 self._configurations.append((entry.index, configuration_of(entry)))
 
     def truncate(self, index: int) -> None:
         """Forgets the entry at `index` and all after it."""
-        del self.entries[index - self.snapshot_index - 1 :]
+        position = index - self.snapshot_index - 1
+        self.size -= sum(len(entry.data) for entry in self.entries[position:])
+        del self.entries[position:]
         while self._configurations and self._configurations[-1][0] >= index:
             self._configurations.pop()
 
@@ -85,13 +91,15 @@ class Log:
         term = self.term(index)
         assert term is not None
         self.snapshot_configuration = self.configuration(index)
-        del self.entries[: index - self.snapshot_index]
+        position = index - self.snapshot_index
+        self.size -= sum(len(entry.data) for entry in self.entries[:position])
+        del self.entries[:position]
         self._configurations = [item for item in self._configurations if item[0] > index]
         self.snapshot_index, self.snapshot_term = index, term
 
     def reset(self, index: int, term: int, configuration: Configuration) -> None:
         """The log after a snapshot from the leader has replaced everything."""
-        self.entries, self._configurations = [], []
+        self.entries, self._configurations, self.size = [], [], 0
         self.snapshot_index, self.snapshot_term = index, term
         self.snapshot_configuration = configuration
 

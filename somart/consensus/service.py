@@ -68,6 +68,7 @@ class ServiceConfig:
     entry_bytes: int = 256 * 1024
     chunk_bytes: int = 256 * 1024
     log_entries: int = 20_000
+    log_bytes: int = 64 * 1024 * 1024
     kept_entries: int = 5_000
     in_flight: int = 4_096
 
@@ -162,6 +163,11 @@ class Service:
     @property
     def leads(self) -> bool:
         return self.raft.role is Role.LEADER
+
+    @property
+    def revision(self) -> int:
+        """That of the newest transaction that is applied here."""
+        return self.state.revision
 
     def propose(self, make: Callable[[TransactionId, int], Command], done: Done, now: int) -> None:
         """Proposes the command that `make` gives for an id and the oldest number in flight.
@@ -370,9 +376,11 @@ class Service:
     def _compact(self, changes: Changes) -> None:
         """Forgets a long log up to what `changes` says is applied."""
         log = self.raft.log
-        if len(log.entries) > self.config.log_entries:
+        large = log.size > self.config.log_bytes
+        if large or len(log.entries) > self.config.log_entries:
             before = log.snapshot_index
-            self.raft.compact(self.raft.applied - self.config.kept_entries)
+            kept = self.config.kept_entries // (100 if large else 1)
+            self.raft.compact(self.raft.applied - kept)
             write_snapshot(changes, log, before)
 
     # --- applying --------------------------------------------------------------------------------
