@@ -55,19 +55,19 @@ class Leadership:
         return SKIP if schedules.has_run(timer.name) else LATER
 
     def _judge_fenced(self, timer: Timer) -> Verdict:
-        service = self._engine.service
-        if service is None:
+        fence = self._engine.fence()
+        if fence is None:
             return LATER
         now = self._clock.wall()
-        last, _ = service.state.ticks.get(timer.name, (0, 0))
-        term = service.raft.term
+        last, _ = fence.ticks.get(timer.name, (0, 0))
+        term = fence.term
         if timer.info.kind == "after":
             if last >= self._started:
                 return SKIP
-            if not service.leads:
+            if not fence.leads:
                 return LATER
             return Verdict(run=True, tick=Tick(timer.name, max(now, last + 1), term))
-        if not service.leads:
+        if not fence.leads:
             return Verdict(run=False, then=min(RETRY_MS, timer.info.milliseconds))
         interval = timer.info.milliseconds
         if not last:

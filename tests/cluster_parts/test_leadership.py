@@ -9,6 +9,7 @@ import pytest
 
 from somart.cluster.leadership import CATCH_UP_MS, Leadership
 from somart.cluster.schedules import Schedules
+from somart.engines.consensus import Fence
 from somart.spec import ScaleSpec, TimerInfo
 from somart.timers import LATER, RUN, SKIP, Timer
 
@@ -38,15 +39,16 @@ class Node:
         self.leader = "a"
         self.leads = True
         self.ticks: dict[str, tuple[int, int]] = {}
-        state = SimpleNamespace(ticks=self.ticks)
         self.raft = SimpleNamespace(term=4)
-        service = SimpleNamespace(state=state, raft=self.raft, leads=True)
-        self.service = service
+        self.service = SimpleNamespace(leads=True)
         context = SimpleNamespace(linked={}, send=None, wake=lambda: None)
         schedules = Schedules("a", lambda: self.leader)
         core: Any = SimpleNamespace(schedules=schedules, context=context)
-        engine: Any = SimpleNamespace(service=service)
+        engine: Any = SimpleNamespace(fence=self.fence)
         self.gate = Leadership(core, engine, self.clock)
+
+    def fence(self) -> Fence:
+        return Fence(self.ticks, self.service.leads, self.raft.term)
 
 
 def test_a_cell_without_scale_runs_its_blocks_on_every_node() -> None:

@@ -1,0 +1,1 @@
+"""The strong engine whose log is an etcd cluster's (decision 014)."""

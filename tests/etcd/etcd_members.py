@@ -1,0 +1,108 @@
+"""Members of etcd on the loopback address: bounded in time, and ended by their own process group."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+MEMBER_SECONDS = "120"
+ETCD = shutil.which("etcd")
+needs_etcd = pytest.mark.skipif(
+    ETCD is None, reason="no `etcd` on this machine (Debian: apt-get install etcd-server)"
+)
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(number)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Members:
+    """A cluster of etcd with some members."""
+
+    def __init__(self, folder: Path, size: int, extra: tuple[str, ...] = ()) -> None:
+        ports = _free_ports(2 * size)
+        self._folder = folder
+        self._extra = extra
+        self._clients, self._peers = ports[:size], ports[size:]
+        self.endpoints = tuple(f"http://127.0.0.1:{port}" for port in self._clients)
+        self._processes: list[subprocess.Popen[bytes] | None] = [None] * size
+        for index in range(size):
+            self.start(index)
+        self.wait()
+
+    def start(self, index: int) -> None:
+        """Starts a member, with the data that it has."""
+        names = [f"m{i}" for i in range(len(self._peers))]
+        urls = [f"http://127.0.0.1:{port}" for port in self._peers]
+        command = ["timeout", "-k", "1", MEMBER_SECONDS, ETCD or "etcd"]
+        command += ["--name", names[index], "--data-dir", str(self._folder / names[index])]
+        command += ["--listen-client-urls", self.endpoints[index]]
+        command += ["--advertise-client-urls", self.endpoints[index]]
+        command += ["--listen-peer-urls", urls[index]]
+        command += ["--initial-advertise-peer-urls", urls[index]]
+        command += ["--initial-cluster", ",".join(map("=".join, zip(names, urls, strict=True)))]
+        command += ["--heartbeat-interval", "50", "--election-timeout", "500"]
+        command += ["--logger", "zap", "--log-level", "error", *self._extra]
+        with (self._folder / f"{names[index]}.log").open("ab") as log:
+            self._processes[index] = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def signal(self, index: int, number: signal.Signals) -> None:
+        """Sends a signal to a member."""
+        process = self._processes[index]
+        assert process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+    def kill(self, index: int) -> None:
+        """Ends a member at once."""
+        self.signal(index, signal.SIGKILL)
+        process = self._processes[index]
+        assert process is not None
+        process.wait(5)
+        self._processes[index] = None
+
+    def wait(self) -> None:
+        """Until every member that runs says that it is healthy."""
+        deadline = time.monotonic() + 20
+        for index, process in enumerate(self._processes):
+            while process is not None and not self._healthy(index):
+                assert time.monotonic() < deadline, f"etcd does not start: {self._log(index)}"
+                assert process.poll() is None, f"etcd has ended: {self._log(index)}"
+                time.sleep(0.02)
+
+    def _healthy(self, index: int) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._clients[index], timeout=1)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().read() == b'{"health":"true"}'
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _log(self, index: int) -> str:
+        return (self._folder / f"m{index}.log").read_text("utf-8", "replace")[-600:]
+
+    def close(self) -> None:
+        """Ends all members."""
+        for index, process in enumerate(self._processes):
+            if process is not None:
+                self.signal(index, signal.SIGCONT)
+                self.kill(index)
