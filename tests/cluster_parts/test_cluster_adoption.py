@@ -14,6 +14,7 @@ from somart.engines.stamped import set_aside
 from somart.spec import Prop, ScaleSpec
 from somart.values import Value
 
+pytestmark = pytest.mark.slow
 KEYS = ("a", "b", "c")
 
 

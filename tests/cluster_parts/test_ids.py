@@ -296,6 +296,7 @@ def test_a_node_with_ids_of_its_own_pushes_the_frontier() -> None:
     assert net.peers["a"].next_id() > 1_001
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 1 << 30), st.integers(2, 5))
 def test_no_id_is_ever_given_out_twice(seed: int, count: int) -> None:
@@ -331,6 +332,7 @@ def test_no_id_is_ever_given_out_twice(seed: int, count: int) -> None:
     assert len(durable) == len(set(durable))
 
 
+@pytest.mark.slow
 def test_an_engine_counts_on_after_a_restart(tmp_path: Path) -> None:
     node = Node("a", tmp_path)
     node.engine.ids.found()

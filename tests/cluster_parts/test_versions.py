@@ -26,7 +26,7 @@ from somart.cluster.versions import (
 )
 from somart.merge import Stamp
 
-LAW = settings(max_examples=150, deadline=None)
+LAW = settings(max_examples=100, deadline=None)
 NODES = ("a", "b", "c")
 
 
@@ -52,6 +52,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @LAW
 @given(steps, st.data())
 def test_merging_is_a_join(draws: list[tuple[int, int, int]], data: st.DataObject) -> None:
@@ -64,6 +65,7 @@ def test_merging_is_a_join(draws: list[tuple[int, int, int]], data: st.DataObjec
     assert merge(both, one) == both == merge(both, two)
 
 
+@pytest.mark.slow
 @LAW
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-9, 9)), max_size=12))
 def test_no_concurrent_addition_is_lost(adds: list[tuple[int, int]]) -> None:
@@ -109,6 +111,7 @@ def test_more_additions_of_a_node_know_its_earlier_ones() -> None:
     assert joined_additions(None, None) is None
 
 
+@pytest.mark.slow
 @LAW
 @given(
     st.builds(Stamp, st.integers(0, 1 << 45), st.integers(0, 99), st.text(max_size=5)),
@@ -121,6 +124,7 @@ def test_a_version_survives_as_text(stamp: Stamp, added: dict[str, tuple[int, in
     assert packed(again) == packed(version)
 
 
+@pytest.mark.slow
 @LAW
 @given(st.lists(st.tuples(st.integers(0, 1 << 47), st.integers(0, 1 << 24)), min_size=2))
 def test_keys_of_records_order_as_their_stamps(times: list[tuple[int, int]]) -> None:
