@@ -17,12 +17,15 @@ from ..errors import SomaError
 from ..merge import Vector, joined
 from .context import Context, Timer
 from .inbox import Inbox
+from .journal import STATE
 from .messages import VectorWire
 from .origins import Seen
 from .rows import Rows
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(VectorWire).decode
+BEHIND = "behind"
+"""Row of STATE: the state runs ahead of the vector."""
 WAITING_MOST = 4_096
 """Requests that wait for the vector at once; more are refused."""
 
@@ -135,6 +138,20 @@ class Causality:
         self.on_advance()
 
     # --- catching up -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Fetching begins; a crash on the way must not let the node serve what it has by then."""
+        self._store.record({(STATE, BEHIND): "1"})
+
+    @property
+    def was_behind(self) -> bool:
+        """Whether the last life of this node ended while it was catching up."""
+        return self._store.row(STATE, BEHIND) is not None
+
+    def finish(self) -> None:
+        """The vector has caught up with the state."""
+        if self.was_behind and self.caught_up():
+            self._store.record({(STATE, BEHIND): None})
 
     def fetched(self, has: VectorWire, seen: VectorWire) -> None:
         """A comparison has brought all that a peer had with the vector `has`, and some of what it

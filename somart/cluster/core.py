@@ -91,7 +91,7 @@ class ClusterCore:
         self.inbox = Inbox(context, self.store, self.seen)
         self.causality = Causality(context, self.store, self.seen, self.inbox)
         self.fetching = Fetching(context, self._begin_fetch)
-        self.handover = Handover(context, self._begin)
+        self.handover = Handover(context, self.store, self._begin)
         self.collecting = Collecting(context, self.journal, self.fetching, self.handover)
         self.answers = Answers(context)
         self.reads = Reads(context, self.causality, self.fetching, self.handover, self._number)
@@ -122,6 +122,7 @@ class ClusterCore:
         self.outbox.on_gap = self._gap
         self.inbox.on_applied = self._applied
         self.inbox.on_behind = self._behind
+        self.fetching.on_begin = self.causality.begin
         self.fetching.on_complete = self._fetched
         self.answers.vector = self.causality.vector
         self.answers.has = self.causality.has
@@ -137,6 +138,8 @@ class ClusterCore:
         if self.membership.me.ring == READY:
             self.fetching.assume_all()
         self._follow()
+        if self.context.causal and self.causality.was_behind and self.fetching.complete:
+            self.fetching.everything()
         self._later(self.config.sync_interval_ms, self._sync_round)
         self._later(self.config.resend_ms, self._catch_up_step)
         self._later(self.config.resend_ms, self.ids.tick)
@@ -275,23 +278,27 @@ class ClusterCore:
         if not changes:
             return
         rows = rows_of(changes)
-        if rows:
-            ticket = self.store.record(rows)
-            if any(isinstance(change, Identity) for change in changes):
-                self._hold_back(ticket)
+        if any(isinstance(change, Identity) for change in changes):
+            self._gates += 1
+            self._store_record(rows)
+        elif rows:
+            self.store.record(rows)
         self._view(any(isinstance(change, RingChanged) for change in changes))
         for change in changes:
             self.on_change(change)
 
-    def _hold_back(self, ticket: int) -> None:
-        """Nothing leaves before a commit is durable."""
-        self._gates += 1
+    def _store_record(self, rows: SystemRows) -> None:
+        """Nothing leaves before this node's own record is durable."""
 
         def stored(ok: bool) -> None:
-            self._gates -= 1
-            self.context.wake()
+            if ok:
+                self._gates -= 1
+                self.context.wake()
+            else:
+                delay = self.config.resend_ms
+                self.context.later(delay, lambda: self._store_record(rows))
 
-        self.store.on_durable(ticket, stored)
+        self.store.on_durable(self.store.record(rows), stored)
 
     def _view(self, moved: bool) -> None:
         """Who is there, and what belongs to whom."""
@@ -404,7 +411,13 @@ class ClusterCore:
             self.context.note(f"cluster: {merged.refused}")
             return False
         self.handover.wrote(writes)
+        if fetching:
+            self.store.on_durable(merged.ticket, self._fetch_stored)
         return True
+
+    def _fetch_stored(self, ok: bool) -> None:
+        if not ok:  # memory has gone back to what is stored: the segments are not here, after all
+            self.fetching.everything()
 
     def _merge_pushed(
         self, writes: list[Write], seen: VectorWire, durable: Callable[[bool], None]
@@ -479,6 +492,8 @@ class ClusterCore:
     def _catch_up_step(self) -> None:
         if not self.fetching.complete:
             self.fetching.step()
+        elif self.context.causal:
+            self.causality.finish()
 
     def _fetched(self) -> None:
         """All that was missing has come."""
@@ -486,10 +501,12 @@ class ClusterCore:
         if self.membership.me.ring == JOINING:
 
             def stored(ok: bool) -> None:
-                if ok and self.fetching.complete:
+                if not ok:
+                    self.fetching.everything()
+                elif self.fetching.complete:
                     self.membership.ready()
                     self._follow()
-                    self.context.wake()
+                self.context.wake()
 
             self.store.on_durable(ticket, stored)
         for origin in self.inbox.current.values():

@@ -15,6 +15,7 @@ from .context import Context
 from .hashing import segment_of
 from .messages import Batch, Write
 from .replica import from_wire
+from .rows import Rows
 
 Begin = Callable[[str, bool, bool], Comparison | None]
 """A comparison with a peer (push, pull), or None when there is one under way."""
@@ -40,6 +41,8 @@ class Fetching:
         self.everyone: dict[str, bool] | None = None
         """The members of which this node has already fetched; None: not under way."""
         self.on_complete: Callable[[], None] = lambda: None
+        self.on_begin: Callable[[], None] = lambda: None
+        """Causal: from now on the state runs ahead of the vector."""
         self._owned: dict[str, frozenset[int]] = {}
         self._busy: dict[str, bool] = {}
         self._under_way = False
@@ -91,6 +94,7 @@ class Fetching:
             self.whole = False
             self.everyone = {}
             self.assume_all()
+            self.on_begin()
         else:
             self.ring_changed()
 
@@ -245,8 +249,9 @@ class Fetching:
 class Handover:
     """What lies here and belongs to others."""
 
-    def __init__(self, context: Context, begin: Begin) -> None:
+    def __init__(self, context: Context, store: Rows, begin: Begin) -> None:
         self._context = context
+        self._store = store
         self._begin = begin
         self.foreign: dict[tuple[str, int], ByOwner] = {}
         self._due = False
@@ -298,11 +303,21 @@ class Handover:
 
     def _forget_released(self) -> None:
         for table, keys in self._released.items():
-            self._context.replica.forget(table, list(keys))
+            self._forget(table, list(keys))
             for segment in {segment_of(key): True for key in keys}:
                 if not self._context.replica.keys_of(table, segment):
                     self.foreign.pop((table, segment), None)
         self._released = {}
+
+    def _forget(self, table: str, keys: list[str]) -> None:
+        """Drops keys; they are here again when that could not be stored."""
+
+        def stored(ok: bool) -> None:
+            if not ok:
+                for key in keys:
+                    self._hold(table, segment_of(key))
+
+        self._store.on_durable(self._context.replica.forget(table, keys), stored)
 
     # --- segments --------------------------------------------------------------------------------
 
@@ -329,7 +344,7 @@ class Handover:
         if digest and not all(owner in context.ready_ring.ids for owner in owners):
             return []  # others may still come here to read
         if digest:
-            context.replica.forget(table, context.replica.keys_of(table, segment))
+            self._forget(table, context.replica.keys_of(table, segment))
         del self.foreign[table, segment]
         return []
 

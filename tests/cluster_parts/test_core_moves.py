@@ -219,3 +219,31 @@ def test_a_member_that_was_removed_while_it_ran_starts_anew_too() -> None:
     net.until(lambda: net.formed() and net.same(), 300_000)
     for host in net.living:
         assert host.held("notes") == {"own": "kept"}
+
+
+# --- a disk that is full -------------------------------------------------------------------------
+
+
+def test_a_joiner_whose_disk_was_full_fetches_again() -> None:
+    net = stocked(2, 20)
+    net.hosts["n1"].call("put", "notes", "k", "v")
+    late = net.add("n3", "n1")
+    late.disk.full = True
+    net.run(10_000)
+    assert late.core.membership.me.ring == "joining"
+    late.disk.full = False
+    net.until(lambda: net.formed() and net.same())
+    assert late.value("notes", "k") == "v"
+
+
+def test_what_could_not_be_dropped_is_dropped_later() -> None:
+    net = stocked(3, 60)
+    fourth = net.add("n4", "n1")
+    net.until(lambda: fourth.core.membership.me.ring == "ready")
+    for id in ("n1", "n2", "n3"):
+        net.hosts[id].disk.full = True
+    net.run(10_000)
+    for host in net.living:
+        host.disk.full = False
+    net.until(net.same)
+    assert sum(len(host.held("stock")) for host in net.living) == 2 * 60
