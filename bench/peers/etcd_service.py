@@ -46,7 +46,7 @@ async def add(request: Request) -> JSONResponse:
         total = (0 if found is None else int(found.value)) + body["v"]
         revision = 0 if found is None else found.mod_revision
         done, _answers = await ETCD.transaction(
-            compare=[ETCD.transactions.mod_revision(key) == revision],
+            compare=[ETCD.transactions.mod(key) == revision],
             success=[ETCD.transactions.put(key, str(total).encode())],
             failure=[],
         )
