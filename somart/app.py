@@ -199,8 +199,15 @@ class App:
         if caller is not None:
             return await self._run_nested(is_async, body, args, caller)
         if is_async:
-            async with self._turns.of(owner):
+            turn = self._turns.of(owner)
+            if turn.locked():
+                await turn.acquire()
+            else:  # without a turn of the event loop
+                turn.acquire_nowait()
+            try:
                 return await self._run_async(body, args)
+            finally:
+                turn.release()
         if self._turns.free(owner):
             return self._attempt(body, args)
         async with self._turns.of(owner), self._turns.together():
@@ -307,7 +314,7 @@ class _Turns:
         self._cells: dict[Cell, trio.Lock] = {}
         self._running = 0
         self._exclusive = False
-        self._changed: trio.Condition | None = None
+        self._parked: trio.lowlevel.ParkingLot | None = None
 
     def free(self, cell: Cell) -> bool:
         """Whether a handler that does not wait can run right now."""
@@ -333,41 +340,41 @@ class _Turns:
         """A run without any other."""
         return _Together(self, alone=True)
 
-    def condition(self) -> trio.Condition:
-        if self._changed is None:
+    async def enter(self, alone: bool) -> None:
+        """Waits only where it must: most handlers that may wait never do."""
+        if not alone and not self._exclusive:
+            self._running += 1
+            return
+        parked = self._parking()
+        while self._exclusive:
+            await parked.park()
+        if not alone:
+            self._running += 1
+            return
+        self._exclusive = True
+        try:
+            while self._running:
+                await parked.park()
+        except BaseException:
+            self._exclusive = False
+            parked.unpark_all()
+            raise
+
+    def leave(self, alone: bool) -> None:
+        """The run is over."""
+        if alone:
+            self._exclusive = False
+        else:
+            self._running -= 1
+        if self._parked is not None:
+            self._parked.unpark_all()
+
+    def _parking(self) -> trio.lowlevel.ParkingLot:
+        if self._parked is None:
             import trio
 
-            self._changed = trio.Condition()
-        return self._changed
-
-    async def enter(self, alone: bool) -> None:
-        changed = self.condition()
-        async with changed:
-            while self._exclusive:
-                await changed.wait()
-            if not alone:
-                self._running += 1
-                return
-            self._exclusive = True
-            try:
-                while self._running:
-                    await changed.wait()
-            except BaseException:
-                self._exclusive = False
-                changed.notify_all()
-                raise
-
-    async def leave(self, alone: bool) -> None:
-        import trio
-
-        changed = self.condition()
-        with trio.CancelScope(shield=True):
-            async with changed:
-                if alone:
-                    self._exclusive = False
-                else:
-                    self._running -= 1
-                changed.notify_all()
+            self._parked = trio.lowlevel.ParkingLot()
+        return self._parked
 
 
 class _Together:
@@ -381,7 +388,7 @@ class _Together:
         await self._turns.enter(self._alone)
 
     async def __aexit__(self, *_: object) -> None:
-        await self._turns.leave(self._alone)
+        self._turns.leave(self._alone)
 
 
 def _persistent(cell: type[Cell]) -> bool:
