@@ -240,7 +240,7 @@ class Node:
         self.http_port = _port_of(http_listeners)
         self._member = self._join()
         if self._member is not None:
-            self._member.on_superseded = stopper.request
+            self._member.on_superseded = self._member.on_stop = stopper.request
         engine = self._member.engine if self._member else StandaloneEngine(self._options.data)
         app = (self._spec.app_class or App)(self._spec, engine)
         app.calls.ports.add(self.http_port)
@@ -400,6 +400,7 @@ class Node:
             core=None if member is None else member.driver,
             concealed=_nothing if member is None else member.concealed,
             status=None if member is None else member.status_json,
+            command=None if member is None else member.command,
         )
         if member is not None:
             member.run_with(bus)

@@ -257,6 +257,16 @@ def repl() -> None:
     _done(start())
 
 
+BusAddress = Annotated[str, typer.Argument(metavar="HOST:PORT", help="Its bus or HTTP address.")]
+SecretFile = Annotated[str | None, typer.Option(metavar="FILE", help="The secret of its cluster.")]
+TlsCert = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A certificate, when its bus wants one.")
+]
+TlsKey = Annotated[str | None, typer.Option(metavar="FILE", help="The key of that certificate.")]
+TlsCa = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The authority that signs the nodes'.")
+]
+
 bus = typer.Typer(no_args_is_help=True, help="Look at the bus of a running node.")
 app.add_typer(bus, name="bus")
 
@@ -268,22 +278,70 @@ def bus_options() -> None:
 
 @bus.command("tail")
 def bus_tail(
-    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Its bus or HTTP address.")],
-    secret_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The secret of its cluster.")
-    ] = None,
-    tls_cert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A certificate, when its bus wants one.")
-    ] = None,
-    tls_key: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The key of that certificate.")
-    ] = None,
-    tls_ca: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The authority that signs the nodes'.")
-    ] = None,
+    address: BusAddress,
+    secret_file: SecretFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
     json: Json = False,
 ) -> None:
     """Print what a node sends and receives, until it ends or Ctrl-C."""
     from .tailing import tail_bus
 
     _done(tail_bus(address, secret_file, (tls_cert, tls_key, tls_ca), json))
+
+
+cluster = typer.Typer(no_args_is_help=True, help="Look at a running cluster, and operate it.")
+app.add_typer(cluster, name="cluster")
+
+
+@cluster.callback()
+def cluster_options() -> None:
+    """Look at a running cluster, and operate it."""
+
+
+@cluster.command("status")
+def cluster_status(
+    address: BusAddress,
+    secret_file: SecretFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+    json: Json = False,
+) -> None:
+    """Print the members, and how far they are, as one node sees them."""
+    from .clustering import show_status
+    from .dialling import Door
+
+    _done(show_status(Door(address, secret_file, (tls_cert, tls_key, tls_ca)), json))
+
+
+@cluster.command("remove")
+def cluster_remove(
+    address: BusAddress,
+    member: Annotated[str, typer.Argument(metavar="ID", help="A member that is dead or left.")],
+    secret_file: SecretFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+) -> None:
+    """Take a member that will not come back out of the ring."""
+    from .clustering import command
+    from .dialling import Door
+
+    _done(command(Door(address, secret_file, (tls_cert, tls_key, tls_ca)), "remove", member))
+
+
+@cluster.command("leave")
+def cluster_leave(
+    address: BusAddress,
+    secret_file: SecretFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+) -> None:
+    """Have a node stop, and leave its cluster for good."""
+    from .clustering import command
+    from .dialling import Door
+
+    _done(command(Door(address, secret_file, (tls_cert, tls_key, tls_ca)), "leave"))

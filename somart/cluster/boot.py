@@ -25,12 +25,14 @@ from .identity import digests_of
 from .leadership import Leadership
 from .members import JOINING, REMOVED, Change, Superseded, first_record
 from .membership import Membership
+from .messages import Command, Done
 from .origins import member_of
 from .records import stored_members, stored_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..engines.etcd.engine import EtcdEngine
     from ..events import EventHub
     from ..options import ServeOptions
     from ..spec import ProgramSpec
@@ -40,6 +42,9 @@ LEAVING_SECONDS = 0.1
 """For the farewell to leave, and a leader's last heartbeats."""
 
 READY_POLL_SECONDS = 0.02
+
+DRAIN_SECONDS = 10.0
+"""For a node that leaves for good: until the others have what it wrote."""
 
 ID_FILE = "node.id"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -61,7 +66,8 @@ def in_cluster(spec: ProgramSpec, options: ServeOptions) -> bool:
     """Whether the node is one of a cluster: asked to join, declared to have replicas, or one
     already by its data (spec 3 §6 [do])."""
     replicas = max((c.soma_scale.replicas for c in spec.all_cells if c.soma_scale), default=1)
-    return bool(options.cluster.join) or replicas > 1 or (options.data / ID_FILE).exists()
+    wanted = bool(options.cluster.join) or replicas > 1 or options.etcd is not None
+    return wanted or (options.data / ID_FILE).exists()
 
 
 def voters_of(spec: ProgramSpec) -> int:
@@ -120,16 +126,34 @@ class ClusterNode:
         if options.cluster.local_data == "discard" and options.cluster.join:
             self._set_aside()
         self.id = node_id(options.data, options.node_id, self.clock)
-        self.engine = ConsensusEngine(spec, self.id, options.data, clock=self.clock)
+        self._etcd = self._etcd_engine(spec)
+        self.engine = self._etcd or ConsensusEngine(spec, self.id, options.data, clock=self.clock)
         self.driver: Driver | None = None
         self.core: ClusterCore | None = None
         self.on_superseded: Callable[[], None] = lambda: None
         """Another process has this node's id now: this one has to stop."""
+        self.on_stop: Callable[[], None] = lambda: None
+        """This node has been told to leave for good, and has to stop."""
+        self._for_good = False
         self._bus: Bus | None = None
         self._announcer = Announcer(self.id, self._view, self._log)
         self._kicked = trio.Event()
         self._queued = trio.Event()
         self._running = trio.CancelScope()
+
+    def _etcd_engine(self, spec: ProgramSpec) -> EtcdEngine | None:
+        """The engine for `[cluster] engine = "etcd"`. Raises BootError when it cannot be used."""
+        options = self._options
+        if options.etcd is None:
+            return None
+        from ..engines.etcd.engine import EtcdEngine
+
+        try:
+            return EtcdEngine(
+                spec, self.id, options.data, etcd=options.etcd, note=self._log, clock=self.clock
+            )
+        except OSError as error:
+            raise BootError(f"[cluster] in soma.toml: TLS files of etcd: {error}") from error
 
     def _set_aside(self) -> None:
         """Keeps what was there before the cluster, under another name."""
@@ -166,10 +190,12 @@ class ClusterNode:
             engine,
             self.clock,
             self.rng,
-            replicas=voters_of(self._spec),
+            replicas=0 if self._etcd else voters_of(self._spec),
             founder=founder,
         )
         self.core, self.driver = core, driver
+        if self._etcd is not None:
+            self._etcd.session.about = {"bus": addresses.bus, "http": addresses.http}
         announcer = self._announcer
         driver.on_lead = lambda _leader: announcer.stand()
         driver.start()
@@ -214,6 +240,8 @@ class ClusterNode:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump)
                 nursery.start_soon(self._flush)
+                if self._etcd is not None:
+                    nursery.start_soon(self._etcd.run)
 
     async def _pump(self) -> None:
         """One turn later, so that what has been proposed meanwhile shares an entry."""
@@ -237,7 +265,8 @@ class ClusterNode:
     async def leave(self) -> None:
         """Says good-bye, and gives others the time to hear it."""
         if self.driver is not None and self._bus is not None:
-            self.driver.leave()
+            for_good = self._for_good and await self._drained()
+            self.driver.leave(for_good)
             self._bus.pump()
             await trio.sleep(LEAVING_SECONDS)
             self._bus.pump()
@@ -274,7 +303,8 @@ class ClusterNode:
 
     def feed(self, hub: EventHub) -> None:
         """Lets the clients of all nodes see the events of each."""
-        assert self.core is not None and self.driver is not None
+        assert self.core is not None
+        assert self.driver is not None
         self.driver.on_signal = Feed(self.core, hub, self.engine.origin, self.engine.boot).receive
 
     def gate(self) -> Leadership:
@@ -286,6 +316,53 @@ class ClusterNode:
         """Whether `bus tail` must not show the values of a table."""
         found = self.engine.replicated(table)
         return found is not None and found[0].rules.encrypted
+
+    # --- what operators order --------------------------------------------------------------------
+
+    def command(self, wanted: Command) -> Done:
+        """Carries out what `somac cluster` asks for."""
+        assert self.core is not None
+        if wanted.name == "remove":
+            problem = self.core.membership.remove(wanted.member)
+            return Done(problem or f"'{wanted.member}' is out of the ring", bool(problem))
+        if wanted.name == "leave":
+            problem = self._staying()
+            if not problem:
+                self._for_good = True
+                self.on_stop()
+            return Done(problem or f"'{self.id}' leaves for good", bool(problem))
+        return Done(f"this node knows no command '{wanted.name}'", True)
+
+    def _staying(self) -> str:
+        """Why this node cannot leave for good; empty if it can."""
+        core = self.core
+        assert core is not None
+        if len(core.membership.live()) < 2:
+            return "it is the only one alive: nobody would have the data"
+        replica = core.context.replica
+        single = sorted(table for table in replica.tables if replica.copies(table) == 1)
+        if single:
+            return f"the only copies of a part of {', '.join(single)} lie here (tolerance: 0)"
+        return ""
+
+    async def _drained(self) -> bool:
+        """Whether the others have all that was written here; waits for it."""
+        assert self.core is not None
+        with trio.move_on_after(DRAIN_SECONDS):
+            while True:
+                waiting = self._unsent()
+                if not waiting:
+                    return True
+                await trio.sleep(READY_POLL_SECONDS)
+        self._log(f"cluster: stays a member, {', '.join(waiting)} have yet to get its commits")
+        return False
+
+    def _unsent(self) -> list[str]:
+        """The live members that have not acknowledged all that was written here."""
+        core = self.core
+        assert core is not None
+        streams = core.outbox.streams
+        return [id for id in core.membership.live() if id in streams and streams[id].pending]
 
     # --- what the HTTP server asks (`serve.site.Standing`) ---------------------------------------
 
@@ -306,7 +383,7 @@ class ClusterNode:
             return "catching up"
         if service is not None and not service.raft.leader:
             return "no leader is known: too few members can be reached"
-        return ""
+        return "" if self._etcd is None else self._etcd.unready()
 
     async def wait_ready(self, seconds: float, given_up: Callable[[], bool]) -> None:
         """Returns when the node has joined its cluster, or that time is over."""
@@ -365,6 +442,9 @@ class ClusterNode:
                 "applied": raft.applied,
                 "revision": service.state.revision,
             }
+        if self._etcd is not None:
+            found["etcd"] = self._etcd.status()
+            found["leader"], found["term"] = self._etcd.leader
         return found
 
     def status_json(self) -> str:

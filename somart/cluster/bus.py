@@ -23,7 +23,7 @@ from .frames import Received
 from .handshake import Hello
 from .identity import ITSELF, unwelcome
 from .links import Links
-from .messages import Message, Status, Traffic
+from .messages import Command, Done, Message, Status, Traffic
 from .options import bus_above
 from .outputs import Dial, Drop, Note, Output, Send, Undial
 from .protection import Protection, is_loopback
@@ -83,6 +83,7 @@ class Bus:
         links: Links | None = None,
         concealed: Callable[[str], bool] = lambda _table: False,
         status: Callable[[], str] | None = None,
+        command: Callable[[Command], Done] | None = None,
         fault: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._me = me
@@ -94,9 +95,11 @@ class Bus:
         self._core = core
         self._links = links
         self._status = status
+        self._command = command
         self._fault = fault or (lambda error: log(f"internal error: {printable(repr(error))}"))
         self._watchers = Watchers(clock, concealed)
         self._peers: dict[str, Channel] = {}
+        self._posted: dict[Channel, None] = {}
         self._authenticated = 0
         self._pending: OrderedDict[trio.CancelScope, None] = OrderedDict()
         self._dialling: dict[str, trio.CancelScope] = {}
@@ -193,6 +196,9 @@ class Bus:
             return
         for output in core.take():
             self._do(output)
+        for channel in self._posted:
+            channel.flush()
+        self._posted.clear()
         wakeup = core.next_wakeup()
         if wakeup is not None and wakeup < self._sleeping_until:
             self._woken.set()
@@ -217,10 +223,11 @@ class Bus:
         if channel is None:
             return
         try:
-            size = channel.send(message)
+            size = channel.post(message)
         except ValueError as error:
             self._complaints.say(f"bus: cannot send to '{printable(to)}': {printable(str(error))}")
             return
+        self._posted[channel] = None
         if self._watchers and size:
             self._watchers.note("out", to, message, size)
 
@@ -270,8 +277,9 @@ class Bus:
             mine = peer.instance in (self._me.instance, self._links.instance)
             return "it is this process itself" if mine else None
         if not self._protection.authenticates and not is_loopback(host):
-            return "only this machine may watch a bus without secret and TLS"
-        if peer.role == "status" and self._status is None:
+            deed = "command" if peer.role == "admin" else "watch"
+            return f"only this machine may {deed} a bus without secret and TLS"
+        if peer.role in ("status", "admin") and self._status is None:
             return "not a node of a cluster"
         return None
 
@@ -292,6 +300,8 @@ class Bus:
                     channel.send(Status(self._status()))
                     channel.finish()
                     await channel.run(_ignore)
+                case "admin":
+                    await self._serve_operator(channel)
         except Exception as error:
             self._fault(innermost(error))
             channel.close("an internal error")
@@ -299,6 +309,18 @@ class Bus:
             self._authenticated -= 1
             if not self._authenticated and self._stopping:
                 self._all_gone.set()
+
+    async def _serve_operator(self, channel: Channel) -> None:
+        """One command, one answer."""
+
+        async def receive(batch: Sequence[Received]) -> None:
+            for message, _ in batch:
+                if isinstance(message, Command) and self._command is not None:
+                    channel.send(self._command(message))
+                    channel.finish()
+                    self.pump()
+
+        await channel.run(receive)
 
     async def _serve_watcher(self, channel: Channel) -> None:
         def sink(copy: Traffic) -> bool:

@@ -35,7 +35,7 @@ HANDSHAKE_BYTES = 64 * 1024
 
 DIGESTS_MAX = 512
 
-Role = Literal["node", "link", "tail", "status"]
+Role = Literal["node", "link", "tail", "status", "admin"]
 Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
 Proof = Annotated[bytes, Meta(max_length=32)]
 HelloBytes = Annotated[bytes, Meta(max_length=HANDSHAKE_BYTES)]

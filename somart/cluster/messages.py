@@ -335,6 +335,23 @@ class Status(_Message, frozen=True, tag="CLUSTER STATUS"):
     json: str
 
 
+# --- operating -----------------------------------------------------------------------------------
+
+
+class Command(_Message, frozen=True, tag="CLUSTER COMMAND"):
+    """What an operator (role `admin`) wants of a node: `remove` a member, or `leave` for good."""
+
+    name: Name
+    member: Name = ""
+
+
+class Done(_Message, frozen=True, tag="CLUSTER COMMAND DONE"):
+    """What has become of a command; `refused`: nothing, and the text says why."""
+
+    text: Text
+    refused: bool = False
+
+
 Message = (
     Join
     | Members
@@ -362,6 +379,8 @@ Message = (
     | TimerRan
     | Traffic
     | Status
+    | Command
+    | Done
     | Here
     | ServiceMessage
 )
