@@ -9,12 +9,28 @@ from typing import Any
 from history_clients import Clients
 from service_cluster import World
 
+from somart.consensus.core import RaftConfig
 from somart.consensus.service import ServiceConfig
 
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
 CONFIG = ServiceConfig(
     give_up_ms=1_500, resend_ms=200, log_entries=40, kept_entries=10, chunk_bytes=100
 )
+
+
+RAFT = RaftConfig(election_ms=300, heartbeat_ms=50, window=6, append_bytes=2_000)
+LEASES = RaftConfig(
+    election_ms=300, heartbeat_ms=50, window=6, lease_reads_assuming_clock_drift_below_ms=20
+)
+
+
+def examine(seed: int, steps: int = 100, raft: RaftConfig = RAFT) -> Clients:
+    """A group under faults, from the beginning to the judgement."""
+    world = World(NAMES[: 3 + seed % 5], seed, CONFIG, raft)
+    clients = Clients(world)
+    shake(world, clients, steps)
+    settle(world, clients)
+    return clients
 
 
 def one_fault(world: World) -> None:
@@ -24,6 +40,7 @@ def one_fault(world: World) -> None:
         (8, lambda: world.isolate(*rng.sample(names, rng.randint(1, len(names) - 1)))),
         (4, lambda: world.cut.add((rng.choice(names), rng.choice(names)))),
         (4, lambda: _one_way(world, rng.choice(names))),
+        (6, lambda: _strand(world)),
         (14, world.cut.clear),
         (8, lambda: world.crash(rng.choice(names))),
         (2, lambda: power_loss(world)),
@@ -44,6 +61,14 @@ def power_loss(world: World) -> None:
     """All nodes at once; each may or may not have stored what it was storing."""
     for name in world.nodes:
         world.crash(name)
+
+
+def _strand(world: World) -> None:
+    """The leader keeps a minority and its clients: its log grows by what will be replaced."""
+    leader = world.leader()
+    if leader is not None:
+        others = [name for name in world.nodes if name != leader.name]
+        world.isolate(leader.name, *world.rng.sample(others, world.rng.randrange(2)))
 
 
 def _one_way(world: World, name: str) -> None:

@@ -22,6 +22,7 @@ from somart.consensus.storage import Changes, load, write_output
 from somart.memory.table import Table
 
 CODEC = msgspec.msgpack.Decoder(ServiceMessage)
+MOST_EVENTS = 300_000
 _encoder = msgspec.msgpack.Encoder()
 Rows = dict[str, dict[Key, Any]]
 
@@ -148,9 +149,15 @@ class Node:
 class World:
     """Time in milliseconds. `loss` and `doubled` are shares of all messages."""
 
-    def __init__(self, names: tuple[str, ...], seed: int, config: ServiceConfig | None = None):
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        seed: int,
+        config: ServiceConfig | None = None,
+        raft: RaftConfig | None = None,
+    ) -> None:
         self.seed, self.rng, self.now = seed, Random(seed), 0
-        self.raft = RaftConfig(election_ms=300, heartbeat_ms=50)
+        self.raft = raft or RaftConfig(election_ms=300, heartbeat_ms=50)
         self.config = config or ServiceConfig(log_entries=40, kept_entries=10, chunk_bytes=100)
         self.queue: list[tuple[int, int, Callable[[], None]]] = []
         self.sequence = 0
@@ -168,6 +175,7 @@ class World:
 
     def later(self, milliseconds: int, action: Callable[[], None]) -> None:
         self.sequence += 1
+        assert self.sequence < MOST_EVENTS, "more and more messages"
         heapq.heappush(self.queue, (self.now + milliseconds, self.sequence, action))
 
     def send(self, sender: str, to: str, message: ServiceMessage) -> None:

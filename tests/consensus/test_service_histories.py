@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fault_plan import CONFIG, NAMES, lose_power, settle, shake
-from history_clients import Clients
-from service_cluster import World
+from fault_plan import LEASES, examine, lose_power
 
 SEEDS = 100
 POWER_LOSSES = 30
@@ -14,11 +12,13 @@ POWER_LOSSES = 30
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.slow
 def test_what_clients_were_told_has_an_explanation(seed: int) -> None:
-    world = World(NAMES[: 3 + seed % 5], seed, CONFIG)
-    clients = Clients(world)
-    shake(world, clients, 100)
-    settle(world, clients)
-    assert clients.answered > 20
+    assert examine(seed).answered > 20
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.slow
+def test_with_leases_and_clocks_that_keep_to_the_assumption(seed: int) -> None:
+    assert examine(seed, raft=LEASES).answered > 20
 
 
 @pytest.mark.slow

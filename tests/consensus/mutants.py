@@ -1,0 +1,392 @@
+"""Defects to seed in consensus: each replaces a piece of one function's source."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from somart.consensus import core, leading, log, messages, progress, service, state, storage
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` stands once in the source of `name`, a function or `Class.method` of a module.
+    `hunts` are the examinations that ought to find it, the quickest first."""
+
+    module: ModuleType
+    name: str
+    old: str
+    new: str
+    hunts: tuple[str, ...] = ("histories",)
+
+    def apply(self, patch: pytest.MonkeyPatch) -> None:
+        """Puts the changed function in place of the original."""
+        *path, last = self.name.split(".")
+        owner: Any = getattr(self.module, path[0]) if path else self.module
+        function = inspect.unwrap(getattr(owner, last))
+        source = textwrap.dedent(inspect.getsource(function))
+        assert source.count(self.old) == 1, f"{self.name} has changed: seed the defect anew"
+        changed = source.replace(self.old, self.new)
+        found: dict[str, Any] = {}
+        code = compile(f"from __future__ import annotations\n{changed}", self.name, "exec")
+        exec(code, function.__globals__, found)  # the test's own source
+        mutated = found[last]
+        assert isinstance(mutated, FunctionType)
+        patch.setattr(owner, last, mutated)
+
+
+H, R, S, L = "histories", "raft", "state", "leases"
+
+MUTANTS: dict[str, Mutant] = {
+    # --- votes (§3.4, §3.6.1) ---
+    "votes twice in a term": Mutant(
+        core,
+        "Raft._vote",
+        'free = self.vote in ("", request.sender) and not self.leader',
+        "free = True",
+        (R,),
+    ),
+    "votes for a log that is behind": Mutant(
+        core, "Raft._vote", "granted = free and fresh", "granted = free", (R, H)
+    ),
+    "compares only the lengths of logs": Mutant(
+        core,
+        "Raft._vote",
+        "(request.last_term, request.last_index) >= last",
+        "request.last_index >= self.log.last",
+        (R, H),
+    ),
+    "forgets its vote in a restart": Mutant(
+        storage,
+        "load",
+        'HardState(*_hard.decode(meta["hard"]))',
+        'HardState(_hard.decode(meta["hard"])[0])',
+        (H,),
+    ),
+    "forgets its term in a restart": Mutant(
+        storage, "load", 'HardState(*_hard.decode(meta["hard"]))', "HardState()", (H,)
+    ),
+    "takes any answer for a vote": Mutant(
+        core,
+        "Raft._voted",
+        "self._count(reply.sender, reply.granted)",
+        "self._count(reply.sender, True)",
+        (R,),
+    ),
+    "keeps its vote of the last term": Mutant(
+        core, "Raft.become_follower", 'self.term, self.vote = term, ""', "self.term = term", (R,)
+    ),
+    # --- the log (§3.5, §3.6.2, §10.2.1) ---
+    "commits entries of old terms by counting": Mutant(
+        leading,
+        "advance",
+        "if index <= raft.commit or raft.log.term(index) != raft.term:",
+        "if index <= raft.commit:",
+        ("figure 3.7", R, H),
+    ),
+    "sends before it has stored": Mutant(
+        service,
+        "Service._carry_out",
+        "self._stage = output\n",
+        "self._stage = output; self._sends += output.messages\n",
+    ),
+    "counts its own log before it is stored": Mutant(
+        leading,
+        "append",
+        "raft.keep((entry,))",
+        "raft.keep((entry,)); raft.progress[raft.node].agreed(entry.index)",
+    ),
+    "applies what is not committed": Mutant(
+        core, "Raft.take", "min(self.commit, self.stable)", "self.stable", (R,)
+    ),
+    "does not compare the entry before": Mutant(
+        core,
+        "Raft._append",
+        "self.log.term(message.previous) != message.previous_term",
+        "self.log.term(message.previous) is None",
+        (R, H),
+    ),
+    "keeps entries in conflict": Mutant(
+        core, "Raft._store", "if known == entry.term:", "if known is not None:", (R, H)
+    ),
+    "learns of commits beyond what agrees": Mutant(
+        core,
+        "Raft._agree",
+        "min(message.commit, match)",
+        "min(message.commit, self.log.last)",
+        (R, H),
+    ),
+    "heartbeats commit what the member may not have": Mutant(
+        leading, "_heartbeat", "min(progress.match, raft.commit)", "raft.commit", (R, H)
+    ),
+    "counts what is stored although it was replaced": Mutant(
+        core,
+        "Raft.persisted",
+        "if self.log.term(index) == term and index > self.stable:",
+        "if index > self.stable:",
+        ("replaced", H),
+    ),
+    "leaves replaced entries on disk": Mutant(
+        storage, "write_output", "range(output.truncate, last + 1)", "()"
+    ),
+    "hints that lead nowhere": Mutant(
+        leading,
+        "_rejected",
+        "min(index, reply.match - 1) if index >= reply.match else index",
+        "index",
+    ),
+    "hints ignored": Mutant(
+        leading,
+        "_rejected",
+        "progress.next = max(index, progress.match) + 1",
+        "progress.next = reply.match + 1",
+    ),
+    "a full window that is lost stays full": Mutant(
+        progress, "Progress.nudged", "self.inflight.popleft()", "pass"
+    ),
+    "a lost probe is never repeated": Mutant(
+        progress, "Progress.nudged", "self.waiting = False", "pass"
+    ),
+    # --- membership (§4) ---
+    "one majority suffices in joint consensus": Mutant(
+        messages,
+        "Configuration.majority",
+        "(self.voters, self.outgoing)",
+        "(self.voters,)",
+        ("quorums",),
+    ),
+    "one majority commits in joint consensus": Mutant(
+        messages,
+        "Configuration.agreed",
+        "(self.voters, self.outgoing)",
+        "(self.voters,)",
+        ("quorums",),
+    ),
+    "learners count": Mutant(
+        messages,
+        "Configuration.agreed",
+        "for group in (self.voters, self.outgoing):",
+        "for group in (self.voters + self.learners, self.outgoing):",
+        ("quorums",),
+    ),
+    "half is a majority": Mutant(
+        messages,
+        "Configuration.majority",
+        "> len(group) // 2",
+        ">= len(group) // 2",
+        ("quorums",),
+    ),
+    "a replaced change of membership stays in force": Mutant(
+        log, "Log.truncate", "self._configurations.pop()", "break", ("membership", H, R)
+    ),
+    "a change is lost with the compacted log": Mutant(
+        log, "Log.compact", "self.snapshot_configuration = self.configuration(index)", "pass"
+    ),
+    "two changes at once": Mutant(
+        core,
+        "Raft.change",
+        "busy = current.joint or self.log.configured_at > self.commit",
+        "busy = False",
+        ("membership", R),
+    ),
+    "leaves joint consensus too early": Mutant(
+        leading,
+        "advance",
+        "if raft.log.configured_at <= raft.commit:",
+        "if True:",
+        ("membership", R, H),
+    ),
+    "never leaves joint consensus": Mutant(
+        leading, "_configured", "if configuration.joint:", "if False:", ("membership", H)
+    ),
+    "a cut off member disturbs": Mutant(
+        core,
+        "Raft._newer",
+        "if not message.transfer and self._has_leader():",
+        "if False:",
+        ("disturbance",),
+    ),
+    "a leader without a quorum stays": Mutant(
+        leading,
+        "tick",
+        "if not raft.configuration.majority(alive | {raft.node}):",
+        "if False:",
+        ("check quorum",),
+    ),
+    # --- snapshots (§5) ---
+    "a snapshot claims more than it has": Mutant(
+        service, "Service._take_snapshot", "index = raft.applied", "index = raft.log.last"
+    ),
+    "a snapshot without the sessions": Mutant(
+        state,
+        "State.restore",
+        "self.sessions, self.counters, self.ticks = saved.sessions,",
+        "self.sessions, self.counters, self.ticks = {},",
+        (S,),
+    ),
+    "a snapshot without the window of changes": Mutant(
+        service, "Service._take_snapshot", "tuple(self.state.changes)", "()"
+    ),
+    "a snapshot over what was acknowledged": Mutant(
+        core,
+        "Raft.lacks",
+        " and self.log.term(chunk.index) != chunk.index_term",
+        "",
+        ("snapshots", H),
+    ),
+    "entries beside a snapshot are stored": Mutant(
+        service,
+        "Service._receive_chunk",
+        "output.truncate, output.entries = None, []",
+        "pass",
+        ("snapshots", H),
+    ),
+    "pieces of a snapshot in any order": Mutant(
+        core, "Raft._snapshot", "chunk.index != index or chunk.offset != offset", "False"
+    ),
+    "compacts what it has not applied": Mutant(
+        service,
+        "Service._compact",
+        "self.raft.applied - self.config.kept_entries",
+        "self.raft.applied; self.raft.log.compact(self.raft.log.last)",
+    ),
+    # --- reads (§6.4) ---
+    "reads without an index": Mutant(
+        service, "Service.read", "self._joining.ready.append(ready)", "ready(None)"
+    ),
+    "reads without asking a quorum": Mutant(
+        leading,
+        "_begin_read",
+        "raft.configuration.majority({raft.node}) or _leased(raft)",
+        "True",
+        (R, H),
+    ),
+    "reads before a commit of its term": Mutant(
+        leading,
+        "read",
+        "elif raft.log.term(raft.commit) != raft.term:",
+        "elif False:",
+        ("early read", R, H),
+    ),
+    "reads before they are applied": Mutant(
+        service,
+        "Service._serve_reads",
+        "if reading.index and reading.index <= applied:",
+        "if reading.index:",
+    ),
+    "answers to an earlier life": Mutant(
+        service,
+        "Service.__init__",
+        "self._read_number = session << 32",
+        "self._read_number = 0",
+        ("earlier life", H),
+    ),
+    "a round that was begun before counts": Mutant(
+        leading, "_begin_read", "newest.number > raft.round", "True", ("read rounds", R, H)
+    ),
+    "a lease that never ends": Mutant(
+        leading, "_leased", "raft.now < started + raft.config.election_ms - drift", "True", (L,)
+    ),
+    "votes at once after a restart under leases": Mutant(
+        core, "Raft._has_leader", "self.now < self.promised", "False", ("lease restart",)
+    ),
+    "a lease survives a transfer": Mutant(
+        leading, "hand_over", "raft.leases = False", "pass", ("lease transfer",)
+    ),
+    # --- transactions ---
+    "no validation": Mutant(
+        state, "State._conflict", "if keys.get(key, 0) > at:", "if False:", (S,)
+    ),
+    "validation is off by one": Mutant(
+        state,
+        "State._conflict",
+        "if keys.get(key, 0) > at:",
+        "if keys.get(key, 0) > at + 1:",
+        (S,),
+    ),
+    "phantoms": Mutant(
+        state, "State._conflict", "if self.shapes.get(table, 0) > at:", "if False:", (S,)
+    ),
+    "the window is off by one": Mutant(
+        state,
+        "State._conflict",
+        "at < self.revision - WINDOW",
+        "at < self.revision - WINDOW - 1",
+        (S,),
+    ),
+    "changes are forgotten too early": Mutant(
+        state,
+        "State._note",
+        "while self.changes[0].revision <= revision - WINDOW:",
+        "while self.changes[0].revision < revision - WINDOW // 2:",
+        (S,),
+    ),
+    "doublets are carried out": Mutant(
+        state,
+        "State.apply",
+        "if number < session.oldest or number in session.done:",
+        "if False:",
+        (S,),
+    ),
+    "old doublets are carried out": Mutant(
+        state,
+        "State.apply",
+        "if number < session.oldest or number in session.done:",
+        "if number in session.done:",
+        (S,),
+    ),
+    "a tick twice": Mutant(state, "State._conflict", "due <= last_due", "due < last_due", (S,)),
+    "a tick of a deposed leader": Mutant(state, "State._conflict", "or term < last_term", "", (S,)),
+    "ids twice": Mutant(
+        state, "State._reserve", "self.counters[command.counter] = last", "pass", (S,)
+    ),
+    "says definite of what was proposed": Mutant(
+        service, "_gave_up", "if not entry.open:", "if True:"
+    ),
+    "a refusal counts for all attempts": Mutant(
+        service,
+        "Service._refused",
+        "entry.open.discard(attempt)",
+        "entry.open.clear()",
+        ("attempts", H),
+    ),
+    "what was refused is proposed after all": Mutant(
+        service,
+        "Service._forwarded",
+        "if this <= self._heard.get(message.sender, (0, 0)):",
+        "if False:",
+        ("attempts", H),
+    ),
+    "a refusal of an earlier life": Mutant(
+        service,
+        "Service.receive",
+        "if message.session == self.session else ()",
+        "",
+        ("earlier life", H),
+    ),
+    "an earlier life's outcome": Mutant(
+        service,
+        "Service._settle",
+        "and outcome.id.session == self.session",
+        "",
+        ("earlier life", H),
+    ),
+    "rows are not stored with what was applied": Mutant(
+        service, "Service._carry_out", "changes.update(self.tables.take_rows())", "pass"
+    ),
+    "says more is applied than is": Mutant(
+        service,
+        "Service._carry_out",
+        "write_applied(changes, self.state, self.raft.applied)",
+        "write_applied(changes, self.state, self.raft.log.last)",
+    ),
+    "the window of changes is not stored": Mutant(
+        service, "Service._carry_out", "for change in self._changed:", "for change in ():"
+    ),
+    "keeps no promise to answer": Mutant(service, "Service._settle", "entry.done(outcome)", "pass"),
+}
