@@ -26,6 +26,8 @@ UNAVAILABLE = "Unavailable"
 UNKNOWN = "Unknown"
 """No answer from a quorum in time: the write may have happened, or may still happen."""
 
+_HARMLESS = frozenset({CONFLICT, NO_QUORUM, DEPOSED, UNAVAILABLE})
+
 
 class SomaError(Exception):
     """A run-time error of a Soma program."""
@@ -34,6 +36,15 @@ class SomaError(Exception):
         super().__init__(message)
         self.message = message
         self.kind = kind
+
+    @property
+    def definite(self) -> bool | None:
+        """Of an error of a cluster: True when it is certain that nothing has happened and the call
+        can be repeated, False when the writes may have happened or may still happen. None for
+        errors of the program: they undo what the handler did, and repeating it would not help."""
+        if self.kind == UNKNOWN:
+            return False
+        return True if self.kind in _HARMLESS else None
 
 
 def type_error(message: str) -> SomaError:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from ..spec import ProgramSpec, ScaleSpec
 
 STRONG = "strong"
+ANSWERS = "#answers"
+"""The strong table of the answers that are kept for repeated requests (`idempotency.py`)."""
 
 
 class Placement(NamedTuple):
@@ -31,12 +33,13 @@ def placements_of(spec: ProgramSpec) -> dict[str, Placement]:
 
 
 def strong_tables_of(spec: ProgramSpec) -> frozenset[str]:
-    """The tables that consensus replicates: those of cells whose consistency is strong."""
+    """The tables that consensus replicates: those of cells whose consistency is strong, and the
+    kept answers."""
     found: dict[str, Placement] = {}
     for cell in spec.all_cells:
         if cell.soma_scale is not None and cell.soma_scale.consistency == STRONG:
             found.update(_placements_of(cell, cell.soma_scale))
-    return frozenset(found)
+    return frozenset({*found, ANSWERS}) if found else frozenset()
 
 
 def _placements_of(cell: type[Cell], scale: ScaleSpec) -> dict[str, Placement]:

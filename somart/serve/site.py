@@ -12,6 +12,7 @@ import trio
 
 from .. import calls
 from ..errors import UNAVAILABLE, SomaError, as_soma_error
+from ..idempotency import HEADER, Answers
 from ..tracing import locate
 from ..values import Value, text
 from ..values.jsontext import to_json
@@ -85,6 +86,7 @@ class Site:
         options: SiteOptions,
         log: ServerLog,
         node: Standing | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.app = app
         self.cell = cell.soma_name
@@ -93,6 +95,7 @@ class Site:
         self.log = log
         self.ready = False
         self._node = node
+        self._answers = answers
         self._causal = node if node is not None and node.causal else None
         self._opened = trio.Event()
         self._options = options
@@ -131,11 +134,20 @@ class Site:
     async def _call(self, call: Call, request: Request) -> Response:
         node = self._causal
         if node is None:
-            return reply(await self.invoke(call.handler, call.args))
+            return await self._run(call, request)
         if (token := request.headers.get(_TOKEN)) is not None:
             await _caught_up(node, token.decode("latin-1"))
-        response = reply(await self.invoke(call.handler, call.args))
-        return _with_token(response, node)
+        return _with_token(await self._run(call, request), node)
+
+    async def _run(self, call: Call, request: Request) -> Response:
+        if self._answers is None or HEADER not in request.headers:
+            return reply(await self.invoke(call.handler, call.args))
+        await self._welcome(call.handler, call.args)
+        _, body = self.app.lookup(self.cell, call.handler)
+        owner: Cell = body.__self__  # type: ignore[attr-defined]
+        keeping = self._answers.keeping(request, body)
+        response: Response = await self.app.run(owner, True, keeping, call.args)
+        return response
 
     def attempt(self, request: Request) -> Ended | None:
         """Runs the handler of a request up to its commit if nothing has to be waited for.
@@ -143,6 +155,8 @@ class Site:
         `answer` makes the response once the commit is durable. None: call `respond`.
         """
         if not self._opened.is_set() or self.log.verbose or _CALL_HEADER in request.headers:
+            return None
+        if HEADER in request.headers:
             return None
         if self._causal is not None and _TOKEN in request.headers:
             return None
@@ -179,12 +193,16 @@ class Site:
 
     async def invoke(self, handler: str, args: Sequence[Value]) -> Value:
         """Runs a handler of the served cell. Raises SomaError."""
+        await self._welcome(handler, args)
+        return await self.app.invoke(self.cell, handler, args)
+
+    async def _welcome(self, handler: str, args: Sequence[Value]) -> None:
+        """Waits until the site is open, and logs what is called."""
         if not self._opened.is_set() and self.app.calls.caller() is None:
             await self._opened.wait()
         if self.log.verbose:
             self.log.detail("signal", handler)
             self.log.detail("args", ", ".join([text(arg) for arg in args]))
-        return await self.app.invoke(self.cell, handler, args)
 
     def _failed(self, error: Exception) -> Response:
         failure = as_soma_error(error)
