@@ -48,13 +48,26 @@ class Serve(Frozen):
     port: int | None = None
 
 
+class Etcd(Frozen):
+    """`endpoints` and `etcd_…` of `[cluster]`: paths of PEM files, the prefix of all keys. User and
+    password are never in a file: they come from the environment."""
+
+    endpoints: tuple[str, ...] = ()
+    prefix: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
 class Cluster(Frozen):
-    """`[cluster]`. `intervals` are fields of the runtime's `ClusterConfig`, in milliseconds."""
+    """`[cluster]`. `intervals` are fields of the runtime's `ClusterConfig`, in milliseconds;
+    `engine` keeps the memory of strong cells: the nodes' own ("embedded") or "etcd"."""
 
     seeds: tuple[str, ...] = ()
     node_id: str | None = None
     engine: str | None = None
     intervals: tuple[tuple[str, int], ...] = ()
+    etcd: Etcd | None = None
 
 
 class Model(Frozen):
@@ -99,10 +112,12 @@ VERIFY_KEYS = frozenset(
     {"deadlock_free", "eventually", "never", "always", "after", "final", "fair", "ctl"}
 )
 INTERVALS = ("heartbeat_ms", "dead_ms", "forget_ms", "read_timeout_ms", "sync_interval_ms")
+ENGINES = ("embedded", "etcd")
+ETCD_KEYS = ("endpoints", "etcd_prefix", "etcd_ca", "etcd_cert", "etcd_key")
 KEYS: dict[str, frozenset[str]] = {
     "package": frozenset({"name", "version", "description", "author", "authors", "entry"}),
     "serve": frozenset({"cors", "max_body", "timeout", "static", "host", "port"}),
-    "cluster": frozenset({"seeds", "node_id", "engine", *INTERVALS}),
+    "cluster": frozenset({"seeds", "node_id", "engine", *ETCD_KEYS, *INTERVALS}),
     "compute": frozenset({"backend", "threads", "parallel"}),
     "agent": frozenset({"provider", "model", "url", "key", "retries", "mock", "capabilities"}),
     "storage": frozenset({"provider", "config", "overrides"}),
@@ -249,9 +264,22 @@ class _Reader:
                 self._mismatch("cluster", key, "at least 1 millisecond")
             elif value is not None:
                 intervals[key] = value
-        return Cluster(
-            seeds, node_id, get("engine", str, "a string", None), tuple(intervals.items())
-        )
+        engine = get("engine", str, "a string", None)
+        if engine is not None and engine not in ENGINES:
+            self._mismatch("cluster", "engine", '"embedded" or "etcd"')
+        etcd = self._etcd(table) if engine == "etcd" else None
+        return Cluster(seeds, node_id, engine, tuple(intervals.items()), etcd)
+
+    def _etcd(self, table: dict[str, Any]) -> Etcd:
+        get = self._getter("cluster", table)
+        endpoints = self._strings("cluster", table, "endpoints")
+        prefix = get("etcd_prefix", str, "a string", "")
+        files = {name: get(f"etcd_{name}", str, "a string", "") for name in ("ca", "cert", "key")}
+        if prefix and not prefix.endswith("/"):
+            self._mismatch("cluster", "etcd_prefix", 'a string that ends with "/"')
+        if bool(files["cert"]) != bool(files["key"]):
+            self._mismatch("cluster", "etcd_cert", "given together with `etcd_key`")
+        return Etcd(endpoints=endpoints, prefix=prefix, **files)
 
     def _compute(self) -> Compute:
         table = self._table("compute")

@@ -23,6 +23,7 @@ from .memory.slot import Slot, SlotDecl
 from .ops import fail, failed, succeeded
 from .spec import (
     Arrow,
+    EtcdSpec,
     HandlerInfo,
     InvariantInfo,
     ManifestSpec,
@@ -47,6 +48,7 @@ __all__ = [
     "App",
     "Arrow",
     "Cell",
+    "EtcdSpec",
     "HandlerInfo",
     "InvariantInfo",
     "Lambda",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .cluster.options import ClusterOptions, add_cluster_arguments, cluster_options_of
+from .engines.etcd.settings import EtcdOptions, etcd_options_of
 from .serve.limits import DEFAULT_LIMITS, ServeLimits
 from .spec import ManifestSpec, ServeSpec
 
@@ -36,6 +37,7 @@ class ServeOptions:
     dashboard_everywhere: bool = False
     limits: ServeLimits = field(default=DEFAULT_LIMITS)
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    etcd: EtcdOptions | None = None
 
 
 def _port(word: str) -> int:
@@ -109,7 +111,15 @@ def options_of(
         dashboard_everywhere=found.dashboard_everywhere,
         limits=_limits(defaults),
         cluster=cluster_options_of(parser, found, os.environ, seeds, port, manifest.intervals),
+        etcd=_etcd(parser, manifest),
     )
+
+
+def _etcd(parser: argparse.ArgumentParser, manifest: ManifestSpec) -> EtcdOptions | None:
+    try:
+        return etcd_options_of(manifest.etcd, os.environ)
+    except ValueError as error:
+        parser.error(f"[cluster] in soma.toml: {error}")
 
 
 def _node_id(parser: argparse.ArgumentParser, given: str | None) -> str | None:

@@ -240,6 +240,17 @@ class ServeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class EtcdSpec:
+    """`[cluster]` with `engine = "etcd"`: endpoints, the prefix of all keys, PEM files."""
+
+    endpoints: tuple[str, ...] = ()
+    prefix: str = ""
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestSpec:
     """What the runtime needs of `soma.toml`."""
 
@@ -252,6 +263,7 @@ class ManifestSpec:
     seeds: tuple[str, ...] = ()
     node_id: str | None = None
     intervals: Mapping[str, int] = field(default_factory=dict)  # fields of ClusterConfig
+    etcd: EtcdSpec | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # any further keys, as parsed
 
 

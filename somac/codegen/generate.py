@@ -19,7 +19,7 @@ from .routines import Routines
 from .writer import Line, Writer, join
 
 if TYPE_CHECKING:
-    from ..manifest import Manifest
+    from ..manifest import Etcd, Manifest
 
 SUBMODULES = ("native", "ops", "std")
 
@@ -148,7 +148,8 @@ def _program_module(
     names = [routines.names.of(c) for c in program.all_cells]
     own = sorted((c.module, c.class_name) for c in names if c.cell in program.cells)
     extra = ["ServeSpec"] if _serve(manifest) else []
-    needed = "App as BaseApp", "ManifestSpec", "ProgramSpec", *extra, "SourceMap"
+    etcd = ["EtcdSpec"] if manifest.cluster.etcd is not None else []
+    needed = "App as BaseApp", *etcd, "ManifestSpec", "ProgramSpec", *extra, "SourceMap"
     local = [f"from .{module} import {name}" for module, name in own]
     if runtime.startswith("."):
         out.add(f"from {runtime} import {needed[0]}")
@@ -213,6 +214,20 @@ def _serve(manifest: Manifest) -> str | None:
     return f"ServeSpec({', '.join(listed)})" if listed else None
 
 
+def _etcd(etcd: Etcd) -> str:
+    """`[cluster]` with `engine = "etcd"`, where it says something."""
+    values = {
+        "prefix": etcd.prefix,
+        "authority": etcd.ca,
+        "certificate": etcd.cert,
+        "key": etcd.key,
+    }
+    parts = [f"{name}={string(value)}" for name, value in values.items() if value]
+    if etcd.endpoints:
+        parts.insert(0, f"endpoints={tuple_of([string(one) for one in etcd.endpoints])}")
+    return f"EtcdSpec({', '.join(parts)})"
+
+
 def _manifest(manifest: Manifest) -> str:
     package = manifest.package
     parts = [
@@ -235,4 +250,6 @@ def _manifest(manifest: Manifest) -> str:
     if manifest.cluster.intervals:
         times = ", ".join(f"{string(a)}: {b}" for a, b in manifest.cluster.intervals)
         parts.append(f"intervals={{{times}}}")
+    if manifest.cluster.etcd is not None:
+        parts.append(f"etcd={_etcd(manifest.cluster.etcd)}")
     return f"ManifestSpec({', '.join(parts)})"

@@ -19,6 +19,7 @@ RUNTIME_NAMES = frozenset(
         "Arrow",
         "BaseApp",
         "Cell",
+        "EtcdSpec",
         "FAILURES",
         "Lambda",
         "MachineDecl",

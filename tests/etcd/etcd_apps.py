@@ -14,10 +14,9 @@ from somac.codegen import generate, load_in_memory
 from somac.frontend.load import load_text
 from somac.manifest import Manifest
 from somart import App, ProgramSpec
-from somart.engines.etcd.client import EtcdOptions
-from somart.engines.etcd.connection import endpoint_of
 from somart.engines.etcd.engine import EtcdEngine
 from somart.engines.etcd.order import Times
+from somart.engines.etcd.settings import EtcdOptions, endpoint_of
 
 ROOT = Path(__file__).resolve().parents[2]
 _prefixes = itertools.count(1)

@@ -1,4 +1,4 @@
-"""Members of etcd on the loopback address: bounded in time, and ended by their own process group."""
+"""Members of etcd on the loopback address: bounded in time, ended by their own process group."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 MEMBER_SECONDS = "120"
+_PAUSE = threading.Event()  # never set
 ETCD = shutil.which("etcd")
 needs_etcd = pytest.mark.skipif(
     ETCD is None, reason="no `etcd` on this machine (Debian: apt-get install etcd-server)"
@@ -85,7 +87,7 @@ class Members:
             while process is not None and not self._healthy(index):
                 assert time.monotonic() < deadline, f"etcd does not start: {self._log(index)}"
                 assert process.poll() is None, f"etcd has ended: {self._log(index)}"
-                time.sleep(0.02)
+                _PAUSE.wait(0.02)
 
     def _healthy(self, index: int) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self._clients[index], timeout=1)

@@ -7,18 +7,16 @@ Source: etcd's API reference, "gRPC gateway".
 
 from __future__ import annotations
 
-import ssl
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 
-from .connection import Connection, Endpoint, TransportError
+from .connection import Connection, TransportError
+from .settings import Endpoint, EtcdOptions
 
 ATTEMPT_SECONDS = 1.0
 """For one answer of one member; then another one is tried."""
@@ -46,30 +44,6 @@ class EtcdError(Exception):
         super().__init__(text)
         self.sent = sent
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class EtcdOptions:
-    """Where etcd is and how to get in. Files are PEM."""
-
-    endpoints: tuple[Endpoint, ...] = ()
-    authority: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    user: str = ""
-    password: str = field(default="", repr=False)
-    prefix: str = ""
-    """Above all keys of the program; empty: `/soma/{program}/`."""
-
-    def context(self) -> ssl.SSLContext | None:
-        """For TLS. Raises OSError when a file cannot be used."""
-        if not any(endpoint.tls for endpoint in self.endpoints):
-            return None
-        context = ssl.create_default_context(cafile=self.authority)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key)
-        return context
 
 
 class EtcdClient:
@@ -229,3 +203,8 @@ def to_wire(text: str) -> str:
 def from_wire(data: str) -> str:
     """The text of a key or value."""
     return b64decode(data).decode()
+
+
+def key_after(wire: str) -> str:
+    """The key that follows one directly."""
+    return b64encode(b64decode(wire) + b"\0").decode("ascii")

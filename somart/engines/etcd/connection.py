@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import httptools
 import trio
+
+from .settings import Endpoint
 
 CONNECT_SECONDS = 1.0
 """For TCP and TLS together: members are near, and there are others to try."""
@@ -23,29 +23,6 @@ class TransportError(Exception):
     def __init__(self, text: str, sent: bool) -> None:
         super().__init__(text)
         self.sent = sent
-
-
-class Endpoint(NamedTuple):
-    """Where a member listens for clients."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
-
-
-def endpoint_of(text: str) -> Endpoint:
-    """Reads `http://host:port`, `https://…` or `host:port`. Raises ValueError."""
-    parts = urlsplit(text if "//" in text else f"http://{text}")
-    port = parts.port or 2379
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError(f"'{text}' is no endpoint of etcd: http://HOST:PORT or https://HOST:PORT")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"'{text}' is no endpoint of etcd: nothing may follow the port")
-    return Endpoint(parts.hostname, port, parts.scheme == "https")
 
 
 class Connection:

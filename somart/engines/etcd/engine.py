@@ -26,11 +26,12 @@ from ...transaction import Transaction
 from ..cluster import ClusterEngine
 from ..consensus import ConsensusEngine, Fence
 from ..remote import Waiter, trio_waiter
-from .client import EtcdClient, EtcdOptions
+from .client import EtcdClient
 from .ids import IdBlocks
 from .leases import Session
 from .mirror import Mirror, too_large
 from .order import EtcdOrder, Times
+from .settings import EtcdOptions
 
 if TYPE_CHECKING:
     from ..database import DatabaseFactory
@@ -90,6 +91,22 @@ class EtcdEngine(ConsensusEngine):
     def unready(self) -> str:
         """Why strong cells had better not be asked now; empty if they may."""
         return "" if self.etcd.loaded.is_set() else "etcd has not answered yet"
+
+    @property
+    def leader(self) -> tuple[str | None, int]:
+        """Who runs the schedules of strong cells, and in which term, as far as is known here."""
+        return self.session.leader or None, self.session.term
+
+    def status(self) -> dict[str, object]:
+        """What `/__soma/cluster` shows of etcd: who is alive, by their leases, and how far the
+        mirror has come."""
+        return {
+            "endpoint": str(self.etcd.endpoint),
+            "prefix": self.mirror.prefix,
+            "loaded": self.etcd.loaded.is_set(),
+            "revision": self.mirror.applied,
+            "nodes": {name: self.session.nodes[name] for name in sorted(self.session.nodes)},
+        }
 
     # --- tables ----------------------------------------------------------------------------------
 

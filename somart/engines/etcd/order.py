@@ -17,9 +17,19 @@ import trio
 from ...consensus.proposal import Proposal, TransactionId
 from ...consensus.service import Done, Failure, Ready
 from ...consensus.state import Outcome
-from .client import EXHAUSTED, INVALID, NOT_FOUND, PRECONDITION, EtcdClient, EtcdError, Json
+from .client import (
+    EXHAUSTED,
+    INVALID,
+    NOT_FOUND,
+    PRECONDITION,
+    EtcdClient,
+    EtcdError,
+    Json,
+    key_after,
+)
 from .leases import Session
 from .mirror import Lane, Mirror, Plan, Verdict
+from .settings import Endpoint
 
 PAGE = 1_000
 LANES = 64
@@ -81,6 +91,11 @@ class EtcdOrder:
         """That of the newest change that is here."""
         return self._mirror.applied
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The member of etcd that is asked now."""
+        return self._client.endpoint
+
     async def run(self) -> None:
         """Until it is cancelled. Who still waits then is told that nothing is known."""
         try:
@@ -132,7 +147,7 @@ class EtcdOrder:
             pairs += page
             if not answer.get("more"):
                 break
-            first = _after(page[-1]["key"])
+            first = key_after(page[-1]["key"])
         self._mirror.load(pairs, revision)
         self.loaded.set()
         self._moved()
@@ -347,10 +362,3 @@ def _gave_up(pending: _Pending) -> Failure:
     if pending.sent:
         return Failure("no answer from etcd: the write may have happened", definite=False)
     return Failure("etcd cannot be reached: nothing was written", definite=True)
-
-
-def _after(wire: str) -> str:
-    """The key that follows directly."""
-    from base64 import b64decode, b64encode
-
-    return b64encode(b64decode(wire) + b"\0").decode("ascii")
