@@ -28,6 +28,7 @@ from .cluster.options import BUS_OFFSET, join_address
 from .cluster.protection import ProtectionError, protection_of, require_protection
 from .engines.standalone import StandaloneEngine
 from .errors import SomaError
+from .idempotency import Answers
 from .options import DEFAULT_HOST, MAX_PORT, ServeOptions, make_parser, options_of
 from .serve.http import HttpServer
 from .serve.log import ServerLog, printable
@@ -224,6 +225,7 @@ class Node:
         self.socket_port: int | None = None
         self.bus_port: int | None = None
         self._member: ClusterNode | None = None
+        self._answers: Answers | None = None
 
     def _join(self) -> ClusterNode | None:
         """What makes this process a node of a cluster, if it is to be one."""
@@ -242,6 +244,7 @@ class Node:
         if self._member is not None:
             self._member.on_superseded = self._member.on_stop = stopper.request
         engine = self._member.engine if self._member else StandaloneEngine(self._options.data)
+        self._answers = Answers(self._spec, engine)
         app = (self._spec.app_class or App)(self._spec, engine)
         app.calls.ports.add(self.http_port)
         try:
@@ -300,7 +303,7 @@ class Node:
             page_everywhere=self._options.dashboard_everywhere,
             limits=self._options.limits,
         )
-        return Site(app, self._cell, options, self._log, self._standing())
+        return Site(app, self._cell, options, self._log, self._standing(), self._answers)
 
     def _standing(self) -> Standing:
         if self._member is not None:
