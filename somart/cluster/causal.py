@@ -153,6 +153,11 @@ class Causality:
         if self.was_behind and self.caught_up():
             self._store.record({(STATE, BEHIND): None})
 
+    def shows(self, seen: VectorWire) -> None:
+        """Entries of a sender that had seen that much are in the state now, even if the rest of
+        what it has never comes."""
+        self.target = joined(self.target, seen)
+
     def fetched(self, has: VectorWire, seen: VectorWire) -> None:
         """A comparison has brought all that a peer had with the vector `has`, and some of what it
         had until it had seen `seen`."""

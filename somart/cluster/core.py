@@ -412,6 +412,7 @@ class ClusterCore:
             return False
         self.handover.wrote(writes)
         if fetching:
+            self.causality.shows(seen)
             self.store.on_durable(merged.ticket, self._fetch_stored)
         return True
 
@@ -473,7 +474,7 @@ class ClusterCore:
 
     def _behind(self, peer: str) -> None:
         """Batches cannot bring all that is missing here (causal)."""
-        if self.fetching.complete and self.causality.caught_up():
+        if self.fetching.complete:
             self.fetching.everything()
             self.fetching.step()
 
