@@ -64,6 +64,9 @@ class Channel:
         self.ended = trio.Event()
         self.since = trio.current_time()
         self._stream = stream
+        self._descriptor: int | None = None
+        if isinstance(stream, trio.SocketStream) and os.name == "posix":
+            self._descriptor = stream.socket.fileno()
         self._reader = reader
         self._writer = FrameWriter(config.frame_bytes, keys.sending if keys else None)
         self._config = config
@@ -86,6 +89,13 @@ class Channel:
 
         Raises ValueError for what cannot travel.
         """
+        size = self.post(message)
+        if self._more is not None:
+            self._more.set()
+        return size
+
+    def post(self, message: Message) -> int:
+        """The same, for those who call `flush` when they have said all."""
         if self._finishing or self._closed:
             return 0
         frames = self._frames
@@ -95,9 +105,25 @@ class Channel:
         data = self._writer.frame(message)
         frames.append(data)
         self._waiting += len(data)
-        if self._more is not None:
-            self._more.set()
         return len(data)
+
+    def flush(self) -> None:
+        """Sends what was posted, at once if nothing is on its way and the system takes it: that
+        spares the turns of the event loop until the writer has woken up."""
+        if self._more is None or not self._frames:
+            return  # the writer is at it
+        if self._descriptor is not None:
+            batch = self._batch()
+            try:
+                sent = os.write(self._descriptor, batch)
+            except OSError:  # full, or broken: the writer will see
+                sent = 0
+            self._waiting -= sent
+            if sent < len(batch):
+                self._frames.appendleft(batch[sent:])
+            if not self._frames:
+                return
+        self._more.set()
 
     def close(self, reason: str) -> None:
         """Ends the link at once; what is queued is lost."""
@@ -126,6 +152,7 @@ class Channel:
                     nursery.cancel_scope.cancel()
         finally:
             self._closed = True
+            self._descriptor = None
             self._frames.clear()
             await _close(self._stream)
             self.ended.set()
@@ -136,7 +163,7 @@ class Channel:
             while True:
                 if found := reader.messages():
                     await receive(found)
-                data = await self._stream.receive_some(RECEIVE_BYTES)
+                data = await self._receive_some()
                 if not data:
                     return
                 reader.feed(data)
@@ -144,6 +171,19 @@ class Channel:
             self.close(str(error))
         except _LOST:
             self._broke()
+
+    async def _receive_some(self) -> bytes | bytearray:
+        """Waits first, as there is mostly nothing yet: that spares a read in vain."""
+        if self._descriptor is None:
+            return await self._stream.receive_some(RECEIVE_BYTES)
+        while True:
+            await trio.lowlevel.wait_readable(self._descriptor)
+            try:
+                return os.read(self._descriptor, RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError from error
 
     def _broke(self) -> None:
         if self._finishing:  # the other side need not hear the last of it
