@@ -21,12 +21,12 @@ class Capability:
 CAPABILITIES: Mapping[str, Capability] = {
     "durable": Capability(True, "what a [persistent] slot acknowledged survives a restart"),
     "node_local": Capability(True, "an [ephemeral] or [local] slot never leaves its node"),
-    "replication": Capability(False, "every write reaches all replicas and survives their failure"),
-    "strong": Capability(False, "reads and writes of shared slots are linearizable"),
-    "causal": Capability(False, "a read sees all that its writes depend on"),
-    "eventual": Capability(False, "replicas accept writes alone and converge when they meet"),
-    "quorum": Capability(False, "without a majority of the replicas no write is acknowledged"),
-    "leader": Capability(False, "`every` runs on one node of the cluster at a time"),
+    "replication": Capability(True, "every write reaches all replicas and survives their failure"),
+    "strong": Capability(True, "reads and writes of shared slots are linearizable"),
+    "causal": Capability(True, "a read sees all that its writes depend on"),
+    "eventual": Capability(True, "replicas accept writes alone and converge when they meet"),
+    "quorum": Capability(True, "without a majority of the replicas no write is acknowledged"),
+    "leader": Capability(True, "`every` runs on the leader; with consensus each due time takes effect once"),
 }
 
 
