@@ -100,7 +100,6 @@ class Bus:
         self._watchers = Watchers(clock, concealed)
         self._peers: dict[str, Channel] = {}
         self._posted: dict[Channel, None] = {}
-        self._posted: dict[Channel, None] = {}
         self._authenticated = 0
         self._pending: OrderedDict[trio.CancelScope, None] = OrderedDict()
         self._dialling: dict[str, trio.CancelScope] = {}
@@ -228,7 +227,6 @@ class Bus:
         except ValueError as error:
             self._complaints.say(f"bus: cannot send to '{printable(to)}': {printable(str(error))}")
             return
-        self._posted[channel] = None
         self._posted[channel] = None
         if self._watchers and size:
             self._watchers.note("out", to, message, size)
