@@ -116,7 +116,8 @@ class Site:
         """The response; never raises for what the client or the program did."""
         try:
             calls.received(request.headers.get(_CALL_HEADER))
-            route = self._router.route(request)
+            route = request.route if isinstance(request.route, Call) else None
+            route = route or self._router.route(request)
             if isinstance(route, Call):
                 response = await self._call(route, request)
             else:
@@ -164,6 +165,7 @@ class Site:
             route = self._router.route(request)
             if not isinstance(route, Call):
                 return None
+            request.route = route
             return self.app.begin(self.cell, route.handler, route.args)
         except (Refused, SomaError):
             return None
@@ -251,6 +253,8 @@ class Site:
             return
         if request.method == "OPTIONS":
             more = "" if self._causal is None else f", {TOKEN_HEADER}"
+            if self._answers is not None:
+                more += ", Idempotency-Key"
             headers += (
                 ("Access-Control-Allow-Methods", METHODS),
                 ("Access-Control-Allow-Headers", f"Content-Type, Authorization{more}"),
