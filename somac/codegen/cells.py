@@ -159,6 +159,8 @@ class CellWriter:
             parts = [string(machine.name), string(machine.initial), tuple_of(arrows)]
             if machine.properties:
                 parts.append(f"props={tuple_of([self._prop(p) for p in machine.properties])}")
+            if sections(self.cell, n.Scale):
+                parts.append("shared=True")
             name = self.names.machines[machine.name]
             self.out.add(f"{name} = {self._use('MachineDecl')}({', '.join(parts)})")
 
