@@ -133,7 +133,7 @@ class Mirror:
             revision = int(pair["mod_revision"])
             if event.get("type") != "DELETE":
                 self._put(name, pair)
-            elif name[0] == "#":
+            elif _is_mark(name):
                 self._marks.pop(name, None)
                 self.ticks.pop(name.removeprefix(_TICK), None)
             else:
@@ -143,7 +143,7 @@ class Mirror:
 
     def _put(self, name: str, pair: Json) -> None:
         revision = int(pair["mod_revision"])
-        if name[0] == "#":
+        if _is_mark(name):
             self._marks[name] = revision
             if name.startswith(_TICK):
                 due, term = msgspec.json.decode(from_wire(pair["value"]), type=tuple[int, int])
@@ -280,6 +280,10 @@ class Mirror:
         if plan.due is not None:
             refused = _judge_tick(plan.due, ranges[2], ranges[3])
         return Verdict(revision=clock, refused=refused)
+
+
+def _is_mark(name: str) -> bool:
+    return name == _CLOCK or name.startswith((_ROWS, _KEYS, _TICK))
 
 
 def _judge_tick(due: tuple[str, int, int], leader: list[Json], tick: list[Json]) -> str:
