@@ -15,6 +15,7 @@ from ..errors import SomaError
 from ..spec import ProgramSpec
 from ..std.clock import format_date
 from ..tape import Tape
+from ..timers import Gate
 from ..values import Value
 from .history import ERROR, OK, RUNNING, Operation
 from .machine import Birth, Machine
@@ -128,6 +129,11 @@ class Application:
         self.machine = birth.machine
         self.app = self._open(birth, spec)
         self._tape = VirtualTape(birth.machine)
+
+    @property
+    def gate(self) -> Gate | None:
+        """Who may run timers; None: this node, always."""
+        return None
 
     def _open(self, birth: Birth, spec: ProgramSpec) -> App:
         return (spec.app_class or App)(spec, SimulatedEngine(birth.machine))

@@ -14,6 +14,7 @@ from .arguments import Arguments, Pool
 from .history import ERROR, OK, UNKNOWN, Operation
 from .lifecycle import LifecycleRules, Observer
 from .machine import Machine
+from .schedules import Schedules
 
 if TYPE_CHECKING:
     from .simulation import Simulation
@@ -56,6 +57,8 @@ class Clients:
         self.entries = list(entries)
         self.calls: dict[str, int] = {OK: 0, ERROR: 0, UNKNOWN: 0, "refused": 0}
         self.operations: list[Operation] = []
+        self.ticks: list[tuple[int, str, str]] = []
+        """When which node ran which block."""
         self.pool = Pool()
         self.observer = Observer(LifecycleRules() if rules is None else rules)
         self._arguments = Arguments(spec.variants, self.pool)
@@ -69,6 +72,11 @@ class Clients:
     def _born(self, machine: Machine) -> None:
         process: Any = machine.process
         self.observer.watch(machine, process.app, self._observed)
+        Schedules(machine, process.app, process.gate, self.simulation.spawn, self.ticked)
+
+    def ticked(self, node: str, timer: str) -> None:
+        """An `every` or `after` block runs on a node."""
+        self.ticks.append((self.simulation.world.now, node, timer))
 
     def _observed(self, node: str, sentence: str) -> None:
         self.simulation.fail(sentence, node)

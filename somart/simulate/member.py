@@ -13,6 +13,7 @@ from ..cluster.boot import voters_of
 from ..cluster.core import ClusterCore
 from ..cluster.driver import Driver
 from ..cluster.handshake import Hello
+from ..cluster.leadership import Leadership
 from ..cluster.members import first_record
 from ..cluster.membership import Membership
 from ..cluster.messages import Message
@@ -24,6 +25,7 @@ from ..cluster.versiontable import VersionTable
 from ..engines.consensus import ConsensusEngine
 from ..memory.table import Table
 from ..spec import ProgramSpec
+from ..timers import Gate
 from ..transaction import Transaction
 from .application import FOLDER, Application, OnSimulatedDisk
 from .history import RUNNING, Written
@@ -92,9 +94,14 @@ class Member(Application):
             replicas=voters_of(spec),
             founder=founder,
         )
+        self._gate = Leadership(self.core, engine, birth.clock)
         self._waking = False
         self.core.context.wake = engine.wake = self._wake
         self.driver.start()
+
+    @property
+    def gate(self) -> Gate:
+        return self._gate
 
     def _open(self, birth: Birth, spec: ProgramSpec) -> App:
         return (spec.app_class or App)(spec, SimulatedClusterEngine(spec, birth.machine))

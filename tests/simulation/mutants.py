@@ -25,6 +25,7 @@ from somart.cluster.messages import Batch, GetReply, IdBlock
 from somart.cluster.origins import Seen
 from somart.cluster.outputs import Send
 from somart.cluster.reads import Reads
+from somart.cluster.schedules import Schedules
 from somart.cluster.streams import Outbox
 from somart.cluster.versiontable import VersionTable
 from somart.engines import cluster as engine
@@ -443,6 +444,12 @@ def blocks_of_ids_overlap(patch: Patch) -> None:
 def the_dead_stay_dead(patch: Patch) -> None:
     """A node does not refute its own death."""
     patch.setattr(Membership, "_learn_of_me", lambda self, state: None)
+
+
+@mutant("ticker")
+def every_node_leads(patch: Patch) -> None:
+    """All nodes run all schedules, as in the prototype."""
+    patch.setattr(Schedules, "leads", property(lambda self: True))
 
 
 @mutant("registers sharded", quick=False)

@@ -249,8 +249,32 @@ class Lifecycle(Bundled):
         return "Orders", handler, (rng.choice(placed),)
 
 
+class Ticker(Bundled):
+    """One node runs the schedule once the members agree, and an `after` runs once."""
+
+    name = "ticker"
+    calm_ms = 60_000
+
+    def choose(self, rng: Random, number: int) -> Choice:
+        return "Ticker", self.pick(rng, {"beats": 1, "note": 2}), ()
+
+    def verdict(self) -> Sequence[str]:
+        calm = self.simulation.world.now - self.simulation.settings.healing
+        if calm < self.calm_ms:
+            return ["ticks: not watched for long enough"]
+        return super().verdict() or self._leaders()
+
+    def _leaders(self) -> list[str]:
+        since = self.simulation.settings.healing + self.calm_ms // 2
+        late = [(at, node) for at, node, timer in self.ticks if at > since and "every" in timer]
+        nodes = sorted({node for _, node in late})
+        if len(nodes) != 1:
+            return [f"ticks: run by {nodes} when all had been well for {self.calm_ms / 2000} s"]
+        return []
+
+
 WORKLOADS: dict[str, Callable[[], Bundled]] = {
-    kind.name: kind for kind in (Registers, Counters, Logs, Sharded, Causal, Lifecycle)
+    kind.name: kind for kind in (Registers, Counters, Logs, Sharded, Causal, Lifecycle, Ticker)
 }
 
 NAMES = tuple(WORKLOADS)
