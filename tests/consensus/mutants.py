@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import textwrap
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -22,7 +23,7 @@ class Mutant:
     name: str
     old: str
     new: str
-    hunts: tuple[str, ...] = ("histories",)
+    hunts: tuple[str, ...]
 
     def apply(self, patch: pytest.MonkeyPatch) -> None:
         """Puts the changed function in place of the original."""
@@ -38,9 +39,20 @@ class Mutant:
         mutated = found[last]
         assert isinstance(mutated, FunctionType)
         patch.setattr(owner, last, mutated)
+        if owner is self.module:  # others have imported it by name
+            for other in list(sys.modules.values()):
+                if vars(other).get(last) is function:
+                    patch.setattr(other, last, mutated)
 
 
-H, R, S, L = "histories", "raft", "state", "leases"
+H, S, L, G, Q = "histories", "state", "leases", "scenarios", "quorums"
+SYNC, DISK = "nothing before it is stored", "the disk keeps promises"
+REFUSED, DEFINITE = "what was refused is nowhere", "definite means that it was nowhere"
+LIFE, READS = "an earlier life is another one", "reads wait"
+BESIDE, LATE = "a snapshot beside entries", "a snapshot that is late"
+AGREES = "commits what agrees"
+REPLACED = "what was replaced does not count"
+OWN = "own log counts when stored"
 
 MUTANTS: dict[str, Mutant] = {
     # --- votes (§3.4, §3.6.1) ---
@@ -49,37 +61,49 @@ MUTANTS: dict[str, Mutant] = {
         "Raft._vote",
         'free = self.vote in ("", request.sender) and not self.leader',
         "free = True",
-        (R,),
+        (G,),
     ),
     "votes for a log that is behind": Mutant(
-        core, "Raft._vote", "granted = free and fresh", "granted = free", (R, H)
+        core,
+        "Raft._vote",
+        "granted = free and fresh",
+        "granted = free",
+        (G,),
     ),
     "compares only the lengths of logs": Mutant(
         core,
         "Raft._vote",
         "(request.last_term, request.last_index) >= last",
         "request.last_index >= self.log.last",
-        (R, H),
+        (G,),
     ),
     "forgets its vote in a restart": Mutant(
         storage,
         "load",
         'HardState(*_hard.decode(meta["hard"]))',
         'HardState(_hard.decode(meta["hard"])[0])',
-        (H,),
+        (DISK,),
     ),
     "forgets its term in a restart": Mutant(
-        storage, "load", 'HardState(*_hard.decode(meta["hard"]))', "HardState()", (H,)
+        storage,
+        "load",
+        'HardState(*_hard.decode(meta["hard"]))',
+        "HardState()",
+        (DISK,),
     ),
     "takes any answer for a vote": Mutant(
         core,
         "Raft._voted",
         "self._count(reply.sender, reply.granted)",
         "self._count(reply.sender, True)",
-        (R,),
+        (G,),
     ),
     "keeps its vote of the last term": Mutant(
-        core, "Raft.become_follower", 'self.term, self.vote = term, ""', "self.term = term", (R,)
+        core,
+        "Raft.become_follower",
+        'self.term, self.vote = term, ""',
+        "self.term = term",
+        (G,),
     ),
     # --- the log (§3.5, §3.6.2, §10.2.1) ---
     "commits entries of old terms by counting": Mutant(
@@ -87,70 +111,98 @@ MUTANTS: dict[str, Mutant] = {
         "advance",
         "if index <= raft.commit or raft.log.term(index) != raft.term:",
         "if index <= raft.commit:",
-        ("figure 3.7", R, H),
+        (G,),
     ),
     "sends before it has stored": Mutant(
         service,
         "Service._carry_out",
         "self._stage = output\n",
         "self._stage = output; self._sends += output.messages\n",
+        (SYNC,),
     ),
     "counts its own log before it is stored": Mutant(
         leading,
         "append",
         "raft.keep((entry,))",
         "raft.keep((entry,)); raft.progress[raft.node].agreed(entry.index)",
+        (OWN,),
     ),
     "applies what is not committed": Mutant(
-        core, "Raft.take", "min(self.commit, self.stable)", "self.stable", (R,)
+        core,
+        "Raft.take",
+        "min(self.commit, self.stable)",
+        "self.stable",
+        (G,),
     ),
     "does not compare the entry before": Mutant(
         core,
         "Raft._append",
         "self.log.term(message.previous) != message.previous_term",
         "self.log.term(message.previous) is None",
-        (R, H),
+        (G,),
     ),
     "keeps entries in conflict": Mutant(
-        core, "Raft._store", "if known == entry.term:", "if known is not None:", (R, H)
+        core,
+        "Raft._store",
+        "if known == entry.term:",
+        "if known is not None:",
+        (G,),
     ),
     "learns of commits beyond what agrees": Mutant(
         core,
         "Raft._agree",
         "min(message.commit, match)",
         "min(message.commit, self.log.last)",
-        (R, H),
+        (AGREES,),
     ),
     "heartbeats commit what the member may not have": Mutant(
-        leading, "_heartbeat", "min(progress.match, raft.commit)", "raft.commit", (R, H)
+        leading,
+        "_heartbeat",
+        "min(progress.match, raft.commit)",
+        "raft.commit",
+        (G,),
     ),
     "counts what is stored although it was replaced": Mutant(
         core,
         "Raft.persisted",
         "if self.log.term(index) == term and index > self.stable:",
         "if index > self.stable:",
-        ("replaced", H),
+        (REPLACED,),
     ),
     "leaves replaced entries on disk": Mutant(
-        storage, "write_output", "range(output.truncate, last + 1)", "()"
+        storage,
+        "write_output",
+        "range(output.truncate, last + 1)",
+        "()",
+        (DISK,),
     ),
     "hints that lead nowhere": Mutant(
         leading,
         "_rejected",
         "min(index, reply.match - 1) if index >= reply.match else index",
         "index",
+        (G,),
     ),
     "hints ignored": Mutant(
         leading,
         "_rejected",
         "progress.next = max(index, progress.match) + 1",
         "progress.next = reply.match + 1",
+        (G,),
     ),
     "a full window that is lost stays full": Mutant(
-        progress, "Progress.nudged", "self.inflight.popleft()", "pass"
+        progress,
+        "Progress.nudged",
+        "self.inflight.popleft()",
+        "pass",
+        (G,),
     ),
     "a lost probe is never repeated": Mutant(
-        progress, "Progress.nudged", "self.waiting = False", "pass"
+        progress,
+        "Progress.nudged",
+        "self.waiting = False",
+        "pass",
+        (G,),
     ),
     # --- membership (§4) ---
     "one majority suffices in joint consensus": Mutant(
@@ -158,69 +210,85 @@ MUTANTS: dict[str, Mutant] = {
         "Configuration.majority",
         "(self.voters, self.outgoing)",
         "(self.voters,)",
-        ("quorums",),
+        (Q,),
     ),
     "one majority commits in joint consensus": Mutant(
         messages,
         "Configuration.agreed",
         "(self.voters, self.outgoing)",
         "(self.voters,)",
-        ("quorums",),
+        (Q,),
     ),
     "learners count": Mutant(
         messages,
         "Configuration.agreed",
         "for group in (self.voters, self.outgoing):",
         "for group in (self.voters + self.learners, self.outgoing):",
-        ("quorums",),
+        (Q,),
     ),
     "half is a majority": Mutant(
         messages,
         "Configuration.majority",
         "> len(group) // 2",
         ">= len(group) // 2",
-        ("quorums",),
+        (Q,),
     ),
     "a replaced change of membership stays in force": Mutant(
-        log, "Log.truncate", "self._configurations.pop()", "break", ("membership", H, R)
+        log,
+        "Log.truncate",
+        "self._configurations.pop()",
+        "break",
+        (G,),
     ),
     "a change is lost with the compacted log": Mutant(
-        log, "Log.compact", "self.snapshot_configuration = self.configuration(index)", "pass"
+        log,
+        "Log.compact",
+        "self.snapshot_configuration = self.configuration(index)",
+        "pass",
+        (G,),
     ),
     "two changes at once": Mutant(
         core,
         "Raft.change",
         "busy = current.joint or self.log.configured_at > self.commit",
         "busy = False",
-        ("membership", R),
+        (G,),
     ),
     "leaves joint consensus too early": Mutant(
         leading,
         "advance",
         "if raft.log.configured_at <= raft.commit:",
         "if True:",
-        ("membership", R, H),
+        (G,),
     ),
     "never leaves joint consensus": Mutant(
-        leading, "_configured", "if configuration.joint:", "if False:", ("membership", H)
+        leading,
+        "_configured",
+        "if configuration.joint:",
+        "if False:",
+        (G,),
     ),
     "a cut off member disturbs": Mutant(
         core,
         "Raft._newer",
         "if not message.transfer and self._has_leader():",
         "if False:",
-        ("disturbance",),
+        (G,),
     ),
     "a leader without a quorum stays": Mutant(
         leading,
         "tick",
         "if not raft.configuration.majority(alive | {raft.node}):",
         "if False:",
-        ("check quorum",),
+        (G,),
     ),
     # --- snapshots (§5) ---
     "a snapshot claims more than it has": Mutant(
-        service, "Service._take_snapshot", "index = raft.applied", "index = raft.log.last"
+        service,
+        "Service._take_snapshot",
+        "index = raft.applied",
+        "index = raft.log.last",
+        (H,),
     ),
     "a snapshot without the sessions": Mutant(
         state,
@@ -230,77 +298,111 @@ MUTANTS: dict[str, Mutant] = {
         (S,),
     ),
     "a snapshot without the window of changes": Mutant(
-        service, "Service._take_snapshot", "tuple(self.state.changes)", "()"
+        service,
+        "Service._take_snapshot",
+        "tuple(self.state.changes)",
+        "()",
+        (H,),
     ),
     "a snapshot over what was acknowledged": Mutant(
         core,
         "Raft.lacks",
         " and self.log.term(chunk.index) != chunk.index_term",
         "",
-        ("snapshots", H),
+        (LATE,),
     ),
     "entries beside a snapshot are stored": Mutant(
         service,
         "Service._receive_chunk",
         "output.truncate, output.entries = None, []",
         "pass",
-        ("snapshots", H),
+        (BESIDE,),
     ),
     "pieces of a snapshot in any order": Mutant(
-        core, "Raft._snapshot", "chunk.index != index or chunk.offset != offset", "False"
+        core,
+        "Raft._snapshot",
+        "chunk.index != index or chunk.offset != offset",
+        "False",
+        (G,),
     ),
     "compacts what it has not applied": Mutant(
         service,
         "Service._compact",
-        "self.raft.applied - self.config.kept_entries",
-        "self.raft.applied; self.raft.log.compact(self.raft.log.last)",
+        "self.raft.compact(self.raft.applied - kept)",
+        "log.compact(log.last)",
+        (H,),
     ),
     # --- reads (§6.4) ---
     "reads without an index": Mutant(
-        service, "Service.read", "self._joining.ready.append(ready)", "ready(None)"
+        service,
+        "Service.read",
+        "self._joining.ready.append(ready)",
+        "ready(None)",
+        (READS,),
     ),
     "reads without asking a quorum": Mutant(
         leading,
         "_begin_read",
         "raft.configuration.majority({raft.node}) or _leased(raft)",
         "True",
-        (R, H),
+        (G,),
     ),
     "reads before a commit of its term": Mutant(
         leading,
         "read",
         "elif raft.log.term(raft.commit) != raft.term:",
         "elif False:",
-        ("early read", R, H),
+        (G,),
     ),
     "reads before they are applied": Mutant(
         service,
         "Service._serve_reads",
         "if reading.index and reading.index <= applied:",
         "if reading.index:",
+        (READS,),
     ),
     "answers to an earlier life": Mutant(
         service,
         "Service.__init__",
         "self._read_number = session << 32",
         "self._read_number = 0",
-        ("earlier life", H),
+        (LIFE,),
     ),
     "a round that was begun before counts": Mutant(
-        leading, "_begin_read", "newest.number > raft.round", "True", ("read rounds", R, H)
+        leading,
+        "_begin_read",
+        "newest.number > raft.round",
+        "True",
+        (G,),
     ),
     "a lease that never ends": Mutant(
-        leading, "_leased", "raft.now < started + raft.config.election_ms - drift", "True", (L,)
+        leading,
+        "_leased",
+        "raft.now < started + raft.config.election_ms - drift",
+        "True",
+        (G,),
     ),
     "votes at once after a restart under leases": Mutant(
-        core, "Raft._has_leader", "self.now < self.promised", "False", ("lease restart",)
+        core,
+        "Raft._has_leader",
+        "self.now < self.promised",
+        "False",
+        (G,),
     ),
     "a lease survives a transfer": Mutant(
-        leading, "hand_over", "raft.leases = False", "pass", ("lease transfer",)
+        leading,
+        "hand_over",
+        "raft.leases = False",
+        "pass",
+        (G,),
     ),
     # --- transactions ---
     "no validation": Mutant(
-        state, "State._conflict", "if keys.get(key, 0) > at:", "if False:", (S,)
+        state,
+        "State._conflict",
+        "if keys.get(key, 0) > at:",
+        "if False:",
+        (S,),
     ),
     "validation is off by one": Mutant(
         state,
@@ -310,7 +412,11 @@ MUTANTS: dict[str, Mutant] = {
         (S,),
     ),
     "phantoms": Mutant(
-        state, "State._conflict", "if self.shapes.get(table, 0) > at:", "if False:", (S,)
+        state,
+        "State._conflict",
+        "if self.shapes.get(table, 0) > at:",
+        "if False:",
+        (S,),
     ),
     "the window is off by one": Mutant(
         state,
@@ -340,53 +446,88 @@ MUTANTS: dict[str, Mutant] = {
         "if number in session.done:",
         (S,),
     ),
-    "a tick twice": Mutant(state, "State._conflict", "due <= last_due", "due < last_due", (S,)),
-    "a tick of a deposed leader": Mutant(state, "State._conflict", "or term < last_term", "", (S,)),
+    "a tick twice": Mutant(
+        state,
+        "State._conflict",
+        "due <= last_due",
+        "due < last_due",
+        (S,),
+    ),
+    "a tick of a deposed leader": Mutant(
+        state,
+        "State._conflict",
+        "or term < last_term",
+        "",
+        (S,),
+    ),
     "ids twice": Mutant(
-        state, "State._reserve", "self.counters[command.counter] = last", "pass", (S,)
+        state,
+        "State._reserve",
+        "self.counters[command.counter] = last",
+        "pass",
+        (S,),
     ),
     "says definite of what was proposed": Mutant(
-        service, "_gave_up", "if not entry.open:", "if True:"
+        service,
+        "_gave_up",
+        "if not entry.open:",
+        "if True:",
+        (DEFINITE,),
     ),
     "a refusal counts for all attempts": Mutant(
         service,
         "Service._refused",
         "entry.open.discard(attempt)",
         "entry.open.clear()",
-        ("attempts", H),
+        (REFUSED,),
     ),
     "what was refused is proposed after all": Mutant(
         service,
         "Service._forwarded",
         "if this <= self._heard.get(message.sender, (0, 0)):",
         "if False:",
-        ("attempts", H),
+        (REFUSED,),
     ),
     "a refusal of an earlier life": Mutant(
         service,
         "Service.receive",
         "if message.session == self.session else ()",
         "",
-        ("earlier life", H),
+        (LIFE,),
     ),
     "an earlier life's outcome": Mutant(
         service,
         "Service._settle",
         "and outcome.id.session == self.session",
         "",
-        ("earlier life", H),
+        (LIFE,),
     ),
     "rows are not stored with what was applied": Mutant(
-        service, "Service._carry_out", "changes.update(self.tables.take_rows())", "pass"
+        service,
+        "Service._carry_out",
+        "changes.update(self.tables.take_rows())",
+        "pass",
+        (H,),
     ),
     "says more is applied than is": Mutant(
         service,
         "Service._carry_out",
         "write_applied(changes, self.state, self.raft.applied)",
         "write_applied(changes, self.state, self.raft.log.last)",
+        (H,),
     ),
     "the window of changes is not stored": Mutant(
-        service, "Service._carry_out", "for change in self._changed:", "for change in ():"
+        service,
+        "Service._carry_out",
+        "for change in self._changed:",
+        "for change in ():",
+        (H,),
     ),
-    "keeps no promise to answer": Mutant(service, "Service._settle", "entry.done(outcome)", "pass"),
+    "keeps no promise to answer": Mutant(
+        service,
+        "Service._settle",
+        "entry.done(outcome)",
+        "pass",
+        (OWN,),
+    ),
 }
