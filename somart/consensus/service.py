@@ -65,9 +65,13 @@ class ServiceConfig:
     resend_ms: int = 500
     sweep_ms: int = 50
     flush_ms: int = 200
+    flush_changes: int = 256
+    """Rows are stored when so many revisions have changed some, or after `flush_ms`: what changes
+    often is not stored each time, for it is in the log."""
     entry_bytes: int = 256 * 1024
     chunk_bytes: int = 256 * 1024
-    log_entries: int = 20_000
+    log_entries: int = 6_000
+    """A longer log is cut to `kept_entries`: little at a time, for the loop stands meanwhile."""
     log_bytes: int = 64 * 1024 * 1024
     kept_entries: int = 5_000
     in_flight: int = 4_096
@@ -360,7 +364,7 @@ class Service:
         write_output(changes, output, self._last_stored)
         if output.truncate is not None:
             self._last_stored = output.truncate - 1
-        if self._dirty:
+        if self._flush_due() or len(self._changed) >= self.config.flush_changes:
             changes.update(self.tables.take_rows())
             for change in self._changed:
                 write_change(changes, change, change.revision - WINDOW)

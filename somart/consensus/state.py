@@ -121,7 +121,12 @@ class State:
         if session is None:
             session = self.sessions[name] = Session(oldest, {}, self.revision)
         elif oldest > session.oldest:
-            session.done = {n: at for n, at in session.done.items() if n >= oldest}
+            done = session.done
+            if oldest - session.oldest <= len(done):
+                for number in range(session.oldest, oldest):
+                    done.pop(number, None)
+            else:
+                session.done = {n: at for n, at in done.items() if n >= oldest}
             session.oldest = oldest
         return session
 

@@ -122,7 +122,8 @@ class ConsensusEngine(ClusterEngine):
         self._last_operation = 0
         self._provisional = 0
         self._busy: dict[tuple[Table, Key], int] = {}
-        self._busy_tables: dict[Table, list[int]] = {}
+        self._busy_tables: dict[Table, dict[int, None]] = {}
+        """The proposals in flight that write a table, in the order of their making."""
         self._unstored: Changes | None = None
         self._store_again_at = 0
 
@@ -233,8 +234,8 @@ class ConsensusEngine(ClusterEngine):
             if key in busy:
                 return busy[key]
         for table in (*transaction.shape_reads, *transaction.value_reads):
-            if self._busy_tables.get(table):
-                return self._busy_tables[table][-1]
+            if numbers := self._busy_tables.get(table):
+                return next(reversed(numbers))
         for table, pending in transaction.writes.items():
             for key in pending.data:
                 if (table, key) in busy:
@@ -336,16 +337,15 @@ class ConsensusEngine(ClusterEngine):
     def _hold(self, number: int, transaction: Transaction) -> None:
         """Keeps others off what the transaction writes, until the log has decided."""
         operation = self._operations[number]
-        local = Transaction(transaction.app)
         for table, pending in transaction.writes.items():
             for key in pending.data:
                 self._busy[table, key] = number
                 operation.keys.append((table, key))
-            self._busy_tables.setdefault(table, []).append(number)
+            self._busy_tables.setdefault(table, {})[number] = None
             if table not in self.strong:
-                local.writes[table] = pending
-        if local.writes:
-            operation.local = local
+                if operation.local is None:
+                    operation.local = Transaction(transaction.app)
+                operation.local.writes[table] = pending
 
     def _finished(self, number: int) -> None:
         """The log has decided: writes of other memory follow, others may go on."""
@@ -353,9 +353,7 @@ class ConsensusEngine(ClusterEngine):
         for table, key in operation.keys:
             if self._busy.get((table, key)) == number:
                 del self._busy[table, key]
-            numbers = self._busy_tables.get(table)
-            if numbers and number in numbers:
-                numbers.remove(number)
+            self._busy_tables[table].pop(number, None)
         local = operation.local
         if local is not None and operation.error is None and not operation.again:
             try:

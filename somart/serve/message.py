@@ -18,9 +18,20 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Request:
-    """One received request. `target` is the URL as sent; header names are in lower case."""
+    """One received request. `target` is the URL as sent; header names are in lower case. `route`
+    is kept for whoever goes on with it."""
 
-    __slots__ = ("body", "headers", "http10", "keep_alive", "method", "path", "query", "target")
+    __slots__ = (
+        "body",
+        "headers",
+        "http10",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "route",
+        "target",
+    )
 
     def __init__(
         self,
@@ -38,6 +49,7 @@ class Request:
         self.body = body
         self.keep_alive = keep_alive
         self.http10 = http10
+        self.route: object = None
 
 
 @dataclass(slots=True)
