@@ -133,9 +133,20 @@ def fill(nodes: list[Node], keys: int) -> float:
 
 
 def settled(nodes: list[Node]) -> bool:
-    """Whether nothing is under way and nobody holds what is not its own."""
-    found = [node.status() for node in nodes]
-    return all(one["ready"] and not one["not_own"]["keys"] and not one["outbox"] for one in found)
+    """Whether all know all, nothing is under way, and nobody holds what is not its own."""
+    for one in (node.status() for node in nodes):
+        rings = [member["ring"] for member in one["members"]]
+        if rings != ["ready"] * len(nodes) or not one["ready"]:
+            return False
+        if one["not_own"]["keys"] or one["outbox"]:
+            return False
+    return True
+
+
+def settled_for_long(nodes: list[Node]) -> bool:
+    """The same three times in a row: news takes a moment to get around."""
+    pause = threading.Event()
+    return all(settled(nodes) and not pause.wait(1.0) for _ in range(3))
 
 
 def main(keys: int) -> int:
