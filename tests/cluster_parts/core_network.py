@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
@@ -95,7 +96,7 @@ class Host:
 
     def soon(self) -> None:
         life = self.life
-        self.net.at(0, lambda: self.life == life and self.alive and self.drain())
+        self.net.at(0, lambda: self.do(lambda core: None) if self.life == life else None)
 
     def call(self, handler: str, *args: Any) -> Any:
         """Runs a handler on what lies here; durable when this returns."""
@@ -154,12 +155,16 @@ class Host:
     # --- looking at it ---------------------------------------------------------------------------
 
     def value(self, table: str, key: str) -> Any:
-        held, _ = self.engine.replicated(f"Shop.{table}")
+        found = self.engine.replicated(f"Shop.{table}")
+        assert found is not None
+        held, _ = found
         entry = held.entries.get(key)
         return None if entry is None else entry.value
 
     def held(self, table: str) -> dict[str, Any]:
-        held, _ = self.engine.replicated(f"Shop.{table}")
+        found = self.engine.replicated(f"Shop.{table}")
+        assert found is not None
+        held, _ = found
         return {key: entry.value for key, entry in held.entries.items()}
 
 
@@ -234,7 +239,7 @@ class CoreNetwork:
     def unlink(self, one: str, other: str) -> None:
         for near, far in ((one, other), (other, one)):
             if self.hosts[near].links.pop(far, None) is not None:
-                self.hosts[near].do(lambda core, far=far: core.disconnected(far))
+                self.hosts[near].do(partial(ClusterCore.disconnected, peer=far))
 
     def send(self, one: str, other: str, message: Message) -> None:
         data = _encode(message)

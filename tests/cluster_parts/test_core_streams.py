@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from core_network import CoreNetwork, cluster
 
+from somart.cluster.messages import Batch, Message
+from somart.memory.table import Entry
+from somart.transaction import Transaction
+
 
 def converge(net: CoreNetwork) -> None:
     net.loss = net.twice = net.late = 0.0
@@ -55,3 +59,51 @@ def test_nodes_converge_under_loss_repetition_reordering_and_crashes(seed: int) 
         assert all(notes[key] == str(step) for key, step in acknowledged.items())
         assert host.value("prices", "sum") == counted
         assert len(host.held("trail#log")) == len(acknowledged)
+
+
+def test_a_batch_that_is_lost_is_sent_again_though_the_one_before_it_is_acknowledged() -> None:
+    net = cluster(2)
+    one, two = net.living
+    one.core.compare = two.core.compare = lambda peer: None  # type: ignore[method-assign]
+    lost: list[int] = []
+
+    def watch(a: str, b: str, message: Message) -> bool:
+        if isinstance(message, Batch) and message.number == 2 and len(lost) < 2:
+            lost.append(message.number)
+            return False
+        return True
+
+    net.watch = watch
+    one.call("put", "notes", "first", "x")
+    one.call("put", "notes", "second", "y")
+    net.run(10_000)
+    assert lost == [2, 2]
+    assert two.held("notes") == {"first": "x", "second": "y"}
+    assert not one.core.journal.batches
+
+
+def test_a_batch_leaves_when_it_is_durable_and_its_acknowledgement_too() -> None:
+    net = cluster(2)
+    one, two = net.living
+    one._flush = lambda life: None  # type: ignore[method-assign]  # the disk of n1 stands still
+    said: list[str] = []
+    net.watch = lambda a, b, message: said.append(type(message).__name__) is None
+    transaction = Transaction(one.app)
+    found = one.engine.replicated("Shop.notes")
+    assert found is not None
+    transaction.write(found[0], "k", Entry("v"))
+    one.engine.commit(transaction)
+    one.drain()
+    net.run(3_000)
+    assert "Batch" not in said
+    two._flush = lambda life: None  # type: ignore[method-assign]
+    one.engine.flush()
+    one.drain()
+    net.run(500)
+    assert two.value("notes", "k") == "v"
+    assert "Received" not in said
+    assert one.core.journal.batches
+    two.engine.flush()
+    two.drain()
+    net.run(100)
+    assert not one.core.journal.batches
