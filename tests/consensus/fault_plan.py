@@ -107,7 +107,7 @@ def shake(world: World, clients: Clients, steps: int) -> None:
     rng = world.rng
     for _ in range(steps):
         world.run(rng.randint(1, 90))
-        if rng.random() < 0.35:
+        if rng.random() < 0.28:
             one_fault(world)
         for node in rng.sample(list(world.nodes.values()), 2):
             if node.up and world.now >= node.paused_until:

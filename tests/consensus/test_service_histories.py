@@ -12,13 +12,13 @@ POWER_LOSSES = 30
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.slow
 def test_what_clients_were_told_has_an_explanation(seed: int) -> None:
-    assert examine(seed).answered > 20
+    assert examine(seed).answered > 10
 
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.slow
 def test_with_leases_and_clocks_that_keep_to_the_assumption(seed: int) -> None:
-    assert examine(seed, raft=LEASES).answered > 20
+    assert examine(seed, raft=LEASES).answered > 10
 
 
 @pytest.mark.slow
