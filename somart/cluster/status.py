@@ -18,12 +18,13 @@ class Standing:
     def __init__(self, members: int) -> None:
         self.behind = members > 1
         self.to_meet: dict[str, bool] = {}
-        self._counted = members
+        self._met: frozenset[str] | None = None
 
     def look(self, members: int, reachable: int, others: list[str], consistency: str) -> None:
         """The view of the members has changed."""
         was = self.behind
-        grown, self._counted = members > self._counted, members
+        known, self._met = self._met, frozenset(others)
+        grown = known is not None and not self._met <= known
         self.behind = phases.still_behind(was or grown, members, reachable, consistency)
         if members <= 1:
             self.behind = False
