@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..engines.cluster import describe_local_data
 from ..engines.consensus import ConsensusEngine
 from ..engines.stamped import set_aside
 from ..errors import SomaError
 from .announcing import Announcer
+from .bringing import Brought
 from .clocks import Clock, SystemClock
 from .core import ClusterCore
 from .driver import Driver
@@ -47,6 +47,7 @@ DRAIN_SECONDS = 10.0
 """For a node that leaves for good: until the others have what it wrote."""
 
 ID_FILE = "node.id"
+_CHOICES = "--merge takes them into the cluster, --discard-local sets them aside"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -123,8 +124,8 @@ class ClusterNode:
         self._log = log
         self.clock = SystemClock()
         self.rng = random.Random(secrets.randbits(64))
-        if options.cluster.local_data == "discard" and options.cluster.join:
-            self._set_aside()
+        if options.cluster.join:
+            self._judge_local_data()
         self.id = node_id(options.data, options.node_id, self.clock)
         self._etcd = self._etcd_engine(spec)
         self.engine = self._etcd or ConsensusEngine(spec, self.id, options.data, clock=self.clock)
@@ -155,13 +156,30 @@ class ClusterNode:
         except OSError as error:
             raise BootError(f"[cluster] in soma.toml: TLS files of etcd: {error}") from error
 
-    def _set_aside(self) -> None:
-        """Keeps what was there before the cluster, under another name."""
-        if (self._options.data / ID_FILE).exists():
+    def _judge_local_data(self) -> None:
+        """Data that a joining node brings are merged or set aside only by order (issue 4.9).
+
+        Raises BootError, and leaves them as they are, when there is none.
+        """
+        folder, order = self._options.data, self._options.cluster.local_data
+        brought = Brought(self._spec, folder)
+        if brought.member:
             return
-        kept = set_aside(self._options.data)
-        if kept is not None:
-            self._log(f"cluster: the data of this node are set aside in '{kept}'")
+        if order == "discard":
+            kept = set_aside(folder)
+            if kept is not None:
+                self._log(f"cluster: the data of this node are set aside in '{kept}'")
+            return
+        if brought.total and order == "ask":
+            raise BootError(f"this node brings data of its own, {brought}: {_CHOICES}")
+        if brought.strong:
+            raise BootError(
+                f"this node brings data of its own, {brought}, and strong memory cannot be "
+                "merged: --discard-local sets them aside"
+            )
+        if brought.total:
+            self._log(f"cluster: this node merges data of its own, {brought}")
+        brought.forget_cluster()
 
     def attach(self, addresses: Addresses) -> Driver:
         """Puts membership, replication and consensus together. Raises BootError, SomaError."""
@@ -169,7 +187,6 @@ class ClusterNode:
         record = stored_record(engine)
         founder = record is None and not cluster.join
         if record is None:
-            self._judge_local_data()
             record = first_record(self.id, addresses.bus, addresses.http, founder)
         else:
             from msgspec.structs import replace
@@ -271,22 +288,6 @@ class ClusterNode:
             await trio.sleep(LEAVING_SECONDS)
             self._bus.pump()
         self._running.cancel()
-
-    def _judge_local_data(self) -> None:
-        """Data that a joining node brings are merged only by order (issue 4.9)."""
-        cluster = self._options.cluster
-        if not cluster.join or cluster.local_data == "merge":
-            return
-        found = describe_local_data(self.engine)
-        if found.total:
-            self._forget_id()
-            raise BootError(
-                f"this node brings data of its own, {found}: "
-                "--merge takes them into the cluster, --discard-local sets them aside"
-            )
-
-    def _forget_id(self) -> None:
-        (self._options.data / ID_FILE).unlink(missing_ok=True)
 
     def hello(self, addresses: Addresses) -> Hello:
         """How the node introduces itself on the bus."""

@@ -234,9 +234,8 @@ class Site:
 
     def _unready(self) -> str | None:
         """Why no requests should come here, None if they may."""
-        if not self.ready:
-            return ""
-        return None if self._node is None else self._node.unready() or None
+        reason = "" if self._node is None else self._node.unready()
+        return reason if reason or not self.ready else None
 
     # --- origins ---------------------------------------------------------------------------------
 
