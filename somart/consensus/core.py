@@ -163,9 +163,8 @@ class Raft:
         """What to do since the last time."""
         if self.role is Role.LEADER:
             leading.tell_commit(self)
-        state = HardState(self.term, self.vote)
-        if state != self._saved:
-            self._saved = self.out.state = state
+        if self.term != self._saved.term or self.vote != self._saved.vote:
+            self._saved = self.out.state = HardState(self.term, self.vote)
             self.out.messages[:0] = self.out.early  # no word of a term that may be forgotten
             self.out.early = []
         upto = min(self.commit, self.stable)

@@ -63,7 +63,8 @@ class Log:
         found: list[Entry] = []
         size = 0
         base = self.snapshot_index + 1
-        for entry in self.entries[low - base : high - base + 1]:
+        for position in range(low - base, min(high - base + 1, len(self.entries))):
+            entry = self.entries[position]
             size += len(entry.data) + 16
             if found and size > most_bytes:
                 break
