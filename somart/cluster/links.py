@@ -178,12 +178,14 @@ class Links:
         self._number += 1
         return Signal(self._me.instance, self._number, event.name, args, hops=hops), None
 
-    def _send(self, channel: Channel, message: Message) -> None:
+    def _send(self, channel: Channel, message: Message, at_once: bool = False) -> None:
         try:
-            size = channel.send(message)
+            size = channel.post(message) if at_once else channel.send(message)
         except ValueError as error:
             self._log(f"[bus] cannot send to {_shown(channel)}: {printable(str(error))}")
             return
+        if at_once:
+            channel.flush()
         if self.observe is not None and size:
             self.observe("out", channel.peer.id, message, size)
 
@@ -425,7 +427,7 @@ class _Link:
 
     def _answer(self) -> None:
         if self._count:
-            self._links._send(self._channel, Handled(self._count, self._failed))
+            self._links._send(self._channel, Handled(self._count, self._failed), at_once=True)
             self._count = self._failed = 0
 
 
