@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import limits
 from .calls import Calls, Expected
 from .cell import Cell, Handler
-from .engines.base import DURABLE, Conflict, Engine
+from .engines.base import DURABLE, Busy, Conflict, Engine
 from .engines.standalone import StandaloneEngine
 from .errors import CONFLICT, SomaError, as_soma_error, no_handler, wrong_arity
 from .events import EventHub
@@ -180,14 +180,15 @@ class App:
         self, owner: Cell, is_async: bool, body: Body, args: Sequence[Value] = ()
     ) -> Value:
         """Runs a handler, a tick or any method of a cell as one transaction under trio."""
-        for _ in range(limits.COMMIT_RUNS):
+        lost = 0
+        while lost < limits.COMMIT_RUNS:
             ended = await self._run_once(owner, is_async, body, args)
             try:
                 if ended[2] != DURABLE:
                     await self.engine.wait_durable(ended[2])
                 return self.end(ended)
-            except Conflict:  # another node was first: what it wrote is here now
-                continue
+            except Conflict as conflict:  # another was first: what it wrote is here now
+                lost += not isinstance(conflict, Busy)
             finally:
                 del ended  # an error in it would keep this frame, and the frame the error
         raise SomaError("too many conflicts with other nodes: try again", CONFLICT)

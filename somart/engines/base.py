@@ -20,6 +20,11 @@ class Conflict(Exception):
     """Something that a transaction had read has changed: run it again. Never seen by programs."""
 
 
+class Busy(Conflict):
+    """Another transaction of this node, which has ended meanwhile, wrote the same: as they take
+    turns, this one has its own. It does not count towards the bound of runs."""
+
+
 class Engine(Protocol):
     """Standalone, or of a node of a cluster. Not thread safe: one thread calls it.
 

@@ -26,7 +26,7 @@ from ..memory.table import Entry, Table
 from ..spec import ProgramSpec
 from ..timers import TICK
 from ..transaction import Transaction
-from .base import DURABLE, Conflict
+from .base import DURABLE, Busy, Conflict
 from .cluster import ClusterEngine
 from .remote import Waiter, trio_waiter
 from .standalone import Undo
@@ -77,6 +77,8 @@ class _Operation:
     """A commit of this node's own that must be durable, too."""
     again: bool = False
     """Something has changed: run the handler again."""
+    blocker: _Operation | None = None
+    """Another operation of this node that was in the way."""
     error: SomaError | None = None
     done: bool = False
     abandoned: bool = False
@@ -194,9 +196,9 @@ class ConsensusEngine(ClusterEngine):
         return ticket
 
     @property
-    def last_ticket(self) -> int:
-        """That of the last commit."""
-        return self._last_ticket
+    def revision(self) -> int:
+        """That of the log's state."""
+        return super().revision if self.service is None else self.service.state.revision
 
     def commit(self, transaction: Transaction) -> int:
         """Proposes what touches strong memory; the ticket is negative then."""
@@ -251,8 +253,8 @@ class ConsensusEngine(ClusterEngine):
     def _after(self, blocker: int) -> int:
         """A ticket of something that runs again when the blocker is done."""
         number, operation = self._operation(DURABLE)
-        before = self._operations[blocker].event
-        operation.event, operation.again, operation.done = before, True, True
+        before = self._operations[blocker]
+        operation.event, operation.blocker, operation.done = before.event, before, True
         return -number
 
     def _confirm_and_commit(self, transaction: Transaction) -> int:
@@ -409,6 +411,8 @@ class ConsensusEngine(ClusterEngine):
                 operation.abandoned = True  # the caller is gone, the proposal goes on
         if operation.error is not None:
             raise operation.error
+        if operation.blocker is not None:
+            raise _after(operation.blocker)
         if operation.again:
             raise Conflict
         if operation.follow > DURABLE:
@@ -465,6 +469,14 @@ def _nobody() -> None:
 
 def _forget_outcome(_outcome: Outcome | Failure) -> None:
     return
+
+
+def _after(blocker: _Operation) -> Exception:
+    """What becomes of a transaction that has waited for another one to end: if that one has waited
+    in vain for a quorum, it is not the time to wait once more."""
+    if blocker.error is not None and blocker.error.kind in (NO_QUORUM, UNKNOWN):
+        return SomaError("no quorum: nothing was tried", NO_QUORUM)
+    return Busy()
 
 
 def _error_of(failure: Failure) -> SomaError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,14 @@ def fresh_prefix() -> str:
     return f"/soma/test-{next(_prefixes)}/"
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition; whoever calls sets the bound."""
+    while True:
+        if condition():
+            return
+        await trio.sleep(0.01)
+
+
 @dataclass
 class Node:
     app: App
@@ -122,8 +130,7 @@ async def nodes(
             found.append(Node(app, engine, scope, notes))
         for node in found:
             with trio.fail_after(5):
-                await node.engine.etcd.loaded.wait()
-                await node.engine.session.begun.wait()
+                await until(lambda node=node: not node.engine.unready())
         try:
             yield found
         finally:

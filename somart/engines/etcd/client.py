@@ -140,7 +140,7 @@ class EtcdClient:
         """The one that has rested the shortest, or a new one."""
         while self._idle:
             found, connection = self._idle.pop()
-            if found == endpoint and connection.alive:
+            if found == endpoint and connection.rests():
                 return connection
             await connection.aclose()
         return await Connection.open(endpoint, self._context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 from collections.abc import AsyncGenerator
 
@@ -28,8 +29,9 @@ class TransportError(Exception):
 class Connection:
     """A connection for one request at a time; `alive` while it may carry another one."""
 
-    def __init__(self, stream: trio.abc.Stream, endpoint: Endpoint) -> None:
+    def __init__(self, stream: trio.abc.Stream, descriptor: int, endpoint: Endpoint) -> None:
         self._stream = stream
+        self._socket = descriptor
         self._host = f"{endpoint.host}:{endpoint.port}"
         self._parser: httptools.HttpResponseParser | None = None
         self._body = bytearray()
@@ -41,18 +43,28 @@ class Connection:
         """Raises TransportError."""
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                stream: trio.abc.Stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                plain = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                stream: trio.abc.Stream = plain
                 if endpoint.tls:
                     context = context or ssl.create_default_context()
                     secure = trio.SSLStream(
-                        stream, context, server_hostname=endpoint.host, https_compatible=True
+                        plain, context, server_hostname=endpoint.host, https_compatible=True
                     )
                     await secure.do_handshake()
                     stream = secure
         except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
             reason = error.__cause__ or error
             raise TransportError(f"{endpoint}: {reason or 'timed out'}", sent=False) from error
-        return cls(stream, endpoint)
+        return cls(stream, plain.socket.fileno(), endpoint)
+
+    def rests(self) -> bool:
+        """Whether it may carry a request: nothing has come that nobody asked for, the end neither.
+        A request on a connection that was closed long ago would seem to have been sent."""
+        if not self.alive:
+            return False
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(0)
 
     async def aclose(self) -> None:
         """Gives it up, without ceremony."""

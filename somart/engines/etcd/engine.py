@@ -90,7 +90,8 @@ class EtcdEngine(ConsensusEngine):
 
     def unready(self) -> str:
         """Why strong cells had better not be asked now; empty if they may."""
-        return "" if self.etcd.loaded.is_set() else "etcd has not answered yet"
+        ready = self.etcd.loaded.is_set() and self.session.begun.is_set() and self.blocks.ready
+        return "" if ready else "etcd has not answered yet"
 
     @property
     def leader(self) -> tuple[str | None, int]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ...errors import NO_QUORUM, SomaError
 
-BLOCK = 64
-MOST = 4_096
+BLOCK = 1_000
+MOST = 64_000
 """A block for a counter that is used quickly is twice as large as the last one, up to this."""
 
 
@@ -41,6 +41,11 @@ class IdBlocks:
         while blocks and blocks[0][1] <= self._used[counter]:
             del blocks[0]
         return self.wants(counter) > 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether every counter has had its first block."""
+        return all(self._blocks.values())
 
     def wanting(self) -> list[str]:
         """The counters that are to get a block."""

@@ -77,6 +77,8 @@ class Plan:
     compares: list[Json] = field(default_factory=list)
     operations: list[Json] = field(default_factory=list)
     due: tuple[str, int, int] | None = None
+    deposed: bool = False
+    """A tick that was served already."""
     bytes: int = 0
 
 
@@ -237,6 +239,7 @@ class Mirror:
 
     def _tick(self, plan: Plan, due: tuple[str, int, int]) -> None:
         """A tick is refused when another leader has come, or the tick was served."""
+        plan.deposed = due[1] <= self.ticks.get(due[0], (-1, 0))[0]
         leader = {"key": self.wire(LEADER), "target": "CREATE", "result": "EQUAL"}
         plan.compares.append({**leader, "create_revision": str(due[2])})
         plan.compares.append(self._unchanged(_TICK + due[0]))

@@ -16,7 +16,7 @@ import trio
 
 from ...consensus.proposal import Proposal, TransactionId
 from ...consensus.service import Done, Failure, Ready
-from ...consensus.state import Outcome
+from ...consensus.state import DEPOSED, Outcome
 from .client import (
     EXHAUSTED,
     INVALID,
@@ -278,6 +278,8 @@ class EtcdOrder:
         if not self.loaded.is_set():  # what was read was not there yet
             await self.loaded.wait()
             return Outcome(TransactionId("", 0, 0), 0, "conflict")
+        if pending.plan.deposed:
+            return Outcome(TransactionId("", 0, 0), 0, DEPOSED)
         lane = await self._take.receive()
         try:
             return await self._on_lane(pending, lane)

@@ -1,0 +1,16 @@
+"""Members of etcd that the tests of a file share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from etcd_members import Members
+
+
+@pytest.fixture(scope="module")
+def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
+    """One member, that nobody ends but the fixture."""
+    found = Members(tmp_path_factory.mktemp("etcd"), 1)
+    yield found
+    found.close()
