@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from .cluster.alone import Alone
 from .cluster.boot import Addresses, BootError, ClusterNode, in_cluster
 from .cluster.bus import Bus
 from .cluster.clocks import SystemClock
+from .cluster.copying import backup_of
 from .cluster.handshake import Hello
 from .cluster.links import Links
 from .cluster.options import BUS_OFFSET, join_address
@@ -404,6 +406,7 @@ class Node:
             concealed=_nothing if member is None else member.concealed,
             status=None if member is None else member.status_json,
             command=None if member is None else member.command,
+            backup=partial(backup_of, self._spec, app.engine, member.id if member else name),
         )
         if member is not None:
             member.run_with(bus)

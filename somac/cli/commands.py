@@ -345,3 +345,32 @@ def cluster_leave(
     from .dialling import Door
 
     _done(command(Door(address, secret_file, (tls_cert, tls_key, tls_ca)), "leave"))
+
+
+@app.command()
+def backup(
+    address: BusAddress,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="Where to write it.")
+    ],
+    secret_file: SecretFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_ca: TlsCa = None,
+) -> None:
+    """Write the memory of a running node, as it is at one commit, to a file."""
+    from .copying import back_up
+    from .dialling import Door
+
+    _done(back_up(Door(address, secret_file, (tls_cert, tls_key, tls_ca)), output))
+
+
+@app.command()
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `backup` has written.")],
+    data: Annotated[str, typer.Option(metavar="DIR", help="The folder to make, or an empty one.")],
+) -> None:
+    """Make a fresh data directory of a backup: a node on it founds a cluster."""
+    from .copying import restore_data
+
+    _done(restore_data(file, data))

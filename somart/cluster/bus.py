@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 import trio
@@ -19,11 +19,12 @@ from .backoff import Backoff
 from .channel import FAREWELL_SECONDS, HUNG_UP, Channel, LinkError, dial, innermost, shake
 from .clocks import Clock
 from .config import ClusterConfig
+from .copying import BACKUP
 from .frames import Received
 from .handshake import Hello
 from .identity import ITSELF, unwelcome
 from .links import Links
-from .messages import Command, Done, Message, Status, Traffic
+from .messages import Chunk, Command, Done, Message, Status, Traffic
 from .options import bus_above
 from .outputs import Dial, Drop, Note, Output, Send, Undial
 from .protection import Protection, is_loopback
@@ -66,8 +67,8 @@ class Bus:
     """The bus of one node. `me` is how it introduces itself to other nodes.
 
     Without `core` it serves links and watchers only. `concealed` tells the tables whose values
-    `bus tail` must not show; `status` makes the JSON for `cluster status`; `fault` logs a failure
-    of the node itself.
+    `bus tail` must not show; `status` makes the JSON for `cluster status`, `backup` the pieces of
+    a backup; `fault` logs a failure of the node itself.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Bus:
         concealed: Callable[[str], bool] = lambda _table: False,
         status: Callable[[], str] | None = None,
         command: Callable[[Command], Done] | None = None,
+        backup: Callable[[], Awaitable[Iterator[bytes]]] | None = None,
         fault: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._me = me
@@ -96,6 +98,7 @@ class Bus:
         self._links = links
         self._status = status
         self._command = command
+        self._backup = backup
         self._fault = fault or (lambda error: log(f"internal error: {printable(repr(error))}"))
         self._watchers = Watchers(clock, concealed)
         self._peers: dict[str, Channel] = {}
@@ -279,7 +282,8 @@ class Bus:
         if not self._protection.authenticates and not is_loopback(host):
             deed = "command" if peer.role == "admin" else "watch"
             return f"only this machine may {deed} a bus without secret and TLS"
-        if peer.role in ("status", "admin") and self._status is None:
+        offered = self._backup if peer.role == "admin" else self._status
+        if peer.role in ("status", "admin") and offered is None:
             return "not a node of a cluster"
         return None
 
@@ -311,14 +315,23 @@ class Bus:
                 self._all_gone.set()
 
     async def _serve_operator(self, channel: Channel) -> None:
-        """One command, one answer."""
+        """One command, one answer; a backup is asked for piece by piece."""
+        backup: Iterator[bytes] | None = None
 
         async def receive(batch: Sequence[Received]) -> None:
+            nonlocal backup
             for message, _ in batch:
-                if isinstance(message, Command) and self._command is not None:
-                    channel.send(self._command(message))
-                    channel.finish()
-                    self.pump()
+                if not isinstance(message, Command):
+                    continue
+                if message.name == BACKUP and self._backup is not None:
+                    if backup is None:
+                        backup = await self._backup()
+                    channel.send(Chunk(next(backup, b"")))
+                    continue
+                refused = Done("this is not a node of a cluster", True)
+                channel.send(self._command(message) if self._command is not None else refused)
+                channel.finish()
+                self.pump()
 
         await channel.run(receive)
 

@@ -424,6 +424,27 @@ class Ids:
     # --- for those who look ----------------------------------------------------------------------
 
     @property
+    def counters(self) -> tuple[str, ...]:
+        """The names of the counters."""
+        return tuple(self._counters)
+
+    def highest(self, name: str) -> int | None:
+        """The highest id below the regions that any node may have used; None where another node
+        knows it: it is below the next block that this one gets."""
+        frontier = self._counters[name].frontier
+        return frontier - 1 if frontier else None
+
+    def blocks_end(self, name: str) -> int:
+        """The last id below the regions that this node may use."""
+        counter = self._counters[name]
+        ends = [counter.value, *(last for _, last in counter.blocks)]
+        return max((end for end in ends if end < REGION_FIRST), default=0)
+
+    def fetch_block(self, name: str) -> None:
+        """Asks for another block, whatever is left."""
+        self._ask(name)
+
+    @property
     def supplied(self) -> bool:
         """Whether `next_id` works in every handler now."""
         return not self._counters or self._region is not None

@@ -339,10 +339,17 @@ class Status(_Message, frozen=True, tag="CLUSTER STATUS"):
 
 
 class Command(_Message, frozen=True, tag="CLUSTER COMMAND"):
-    """What an operator (role `admin`) wants of a node: `remove` a member, or `leave` for good."""
+    """What an operator (role `admin`) wants of a node: `remove` a member, `leave` for good,
+    or give the next piece of a `backup`."""
 
     name: Name
     member: Name = ""
+
+
+class Chunk(_Message, frozen=True, tag="CLUSTER BACKUP"):
+    """The next piece of a backup, for each command `backup`; empty: that was all."""
+
+    data: bytes
 
 
 class Done(_Message, frozen=True, tag="CLUSTER COMMAND DONE"):
@@ -380,6 +387,7 @@ Message = (
     | Traffic
     | Status
     | Command
+    | Chunk
     | Done
     | Here
     | ServiceMessage

@@ -66,6 +66,11 @@ class VersionTable:
         keys = self._segments.get(segment_of(key))
         return None if keys is None else keys.get(key)
 
+    def items(self) -> Iterator[tuple[str, Version]]:
+        """All keys with their versions, by segment."""
+        for keys in self._segments.values():
+            yield from keys.items()
+
     def expires(self, key: str) -> int:
         """When the entry of this version expires or expired, 0 if never."""
         return self._expires.get(key, 0)

@@ -60,6 +60,10 @@ from .standalone import StandaloneEngine, Undo, _Commit
 if TYPE_CHECKING:
     from .database import Changes, DatabaseFactory, Row
 
+STAMPS = "#stamps"
+"""Follows the name of a table in that of its versions' table."""
+SYSTEM = "#cluster."
+"""Begins the names of the cluster's own tables."""
 _DURABLE_RULES = SlotRules(persistent=True)
 OnBatch = Callable[[list[Write]], SystemRows]
 Told = Callable[[bool], None]
@@ -160,6 +164,13 @@ class ClusterEngine(StandaloneEngine):
         table.ready()
         versions.ready()
         return table, versions
+
+    def versions_of(self, table: Table) -> VersionTable | None:
+        """The versions of a replicated table, loaded."""
+        versions = self._versions.get(table)
+        if versions is not None:
+            versions.ready()
+        return versions
 
     def sharded(self, table: Table) -> bool:
         """Whether the keys of a table may lie on other nodes only."""
@@ -527,11 +538,11 @@ def _undo_versions(undone: _VersionUndo) -> None:
 
 
 def _stamps(name: str) -> str:
-    return f"{name}#stamps"
+    return f"{name}{STAMPS}"
 
 
 def _system(name: str) -> str:
-    return f"#cluster.{name}"
+    return f"{SYSTEM}{name}"
 
 
 def _system_row(key: str, value: str | bytes | None) -> Row:

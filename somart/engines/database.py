@@ -66,6 +66,8 @@ class Storage(Protocol):
 
     def write(self, changes: Changes) -> None: ...
 
+    def proof(self) -> bytes | None: ...
+
     def close(self) -> None: ...
 
 
@@ -224,6 +226,16 @@ class Database:
                 check_key(cipher, proof, self._key_file)
             self._cipher = cipher
         return self._cipher
+
+    def proof(self) -> bytes | None:
+        """A text that the key of the encrypted slots has sealed, None without such slots."""
+        found: bytes | None = self._meta("proof")
+        return found
+
+    def set_proof(self, proof: bytes) -> None:
+        """Rows that are sealed with that key are about to be restored."""
+        insert = "INSERT OR REPLACE INTO soma_meta VALUES ('proof', ?)"
+        _guarded(lambda: self._connection.execute(insert, (proof,)), f"cannot write '{self.path}'")
 
     def write(self, changes: Changes) -> None:
         """Stores all of it, durably, or nothing. Raises SomaError when it could not be stored."""

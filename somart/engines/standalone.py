@@ -27,7 +27,8 @@ from .base import DURABLE, Conflict
 if TYPE_CHECKING:
     import trio
 
-    from .database import Changes, DatabaseFactory, Storage
+    from ..cluster.versiontable import VersionTable
+    from .database import Changes, DatabaseFactory, Row, Storage
 
 Undo = list[tuple[Table, Key, Entry | None, Entry | None]]
 """Table, key, the entry before, the entry after."""
@@ -85,6 +86,36 @@ class StandaloneEngine:
     def database_path(self) -> Path | None:
         """The SQLite file, once a durable table has made it necessary."""
         return None if self._database is None else self._database.path
+
+    # --- for backups -----------------------------------------------------------------------------
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables that there are."""
+        return tuple(self._tables.values())
+
+    @property
+    def last_ticket(self) -> int:
+        """That of the last commit."""
+        return self._last_ticket
+
+    @property
+    def revision(self) -> int:
+        """Counts commits: with consensus those of the log, else those of this process."""
+        return self._revision
+
+    def row(self, table: Table, key: Key, entry: Entry) -> Row:
+        """An entry as it is stored, sealed if its slot is encrypted. Raises SomaError."""
+        assert self._database is not None, "only what is durable has a stored form"
+        return self._database.row(table, key, entry)
+
+    def proof(self) -> bytes | None:
+        """What shows whether a key is that of the encrypted slots; None without any."""
+        return None if self._database is None else self._database.proof()
+
+    def versions_of(self, table: Table) -> VersionTable | None:
+        """The versions of a table that nodes replicate, loaded."""
+        return None
 
     # --- tables ----------------------------------------------------------------------------------
 

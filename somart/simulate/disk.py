@@ -118,5 +118,9 @@ class SimulatedDatabase:
         """Stores all of it, or nothing. Raises SomaError when it could not be stored."""
         self.disk.write(self, changes)
 
+    def proof(self) -> bytes | None:
+        """Nothing is encrypted here."""
+        return None
+
     def close(self) -> None:
         """Gives the disk up."""
