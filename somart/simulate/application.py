@@ -128,7 +128,7 @@ class Application:
         self.id = birth.machine.name
         self.machine = birth.machine
         self.app = self._open(birth, spec)
-        self._tape = VirtualTape(birth.machine)
+        self.tape = VirtualTape(birth.machine)
 
     @property
     def gate(self) -> Gate | None:
@@ -141,7 +141,7 @@ class Application:
     async def call(self, operation: Operation) -> None:
         """Carries out a client's call and notes its answer."""
         RUNNING.set(operation)
-        with self._tape.running():
+        with self.tape.running():
             status, result = await self._invoke(operation)
         operation.end(self.machine.world.now, status, result)
 

@@ -72,7 +72,8 @@ class Clients:
     def _born(self, machine: Machine) -> None:
         process: Any = machine.process
         self.observer.watch(machine, process.app, self._observed)
-        Schedules(machine, process.app, process.gate, self.simulation.spawn, self.ticked)
+        spawn = self.simulation.spawn
+        Schedules(machine, process.app, process.gate, process.tape, spawn, self.ticked)
 
     def ticked(self, node: str, timer: str) -> None:
         """An `every` or `after` block runs on a node."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..app import App
+from ..tape import Tape
 from ..timers import RUN, Gate, Schedule, Tick, Timer, run_tick, schedule_of
 from . import world
 from .machine import Machine
@@ -21,6 +22,7 @@ class Schedules:
         machine: Machine,
         app: App,
         gate: Gate | None,
+        tape: Tape,
         spawn: Spawn,
         ticked: Callable[[str, str], None],
     ) -> None:
@@ -28,6 +30,7 @@ class Schedules:
         self._machine = machine
         self._app = app
         self._gate = gate
+        self._tape = tape
         self._spawn = spawn
         self._life = machine.life
         self._timer: world.Timer | None = None
@@ -66,7 +69,8 @@ class Schedules:
             machine.world.note(machine.name, "log", line)
 
         async def run() -> None:
-            await run_tick(self._app, timer, log, tick)
+            with self._tape.running():
+                await run_tick(self._app, timer, log, tick)
             if self._gate is not None:
                 self._gate.finished(timer)
             self._schedule.finished(timer, self._now(), then)

@@ -42,7 +42,7 @@ import sys
 sys.path.insert(0, "tests/simulation")
 from workloads import NAMES, run, settings_of
 for number, name in enumerate(NAMES):
-    print(run(name, settings_of(40 + number, nodes=4, minutes=4)).digest())
+    print(run(name, settings_of(40 + number, nodes=3, minutes=3, calls=120)).digest())
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mutants import MUTANTS
+from planted import MUTANTS
 
 SAMPLE = (
     "acknowledges_before_durable",

@@ -60,14 +60,14 @@ def run_campaign(seeds: int, first: int) -> int:
 
 def hunt(name: str, seeds: int) -> tuple[str, int | None]:
     """A planted bug, and the seed that finds it."""
-    from mutants import MUTANTS
+    from planted import MUTANTS
 
     found = MUTANTS[name].found(seeds)
     return name, None if found is None else found[0]
 
 
 def run_mutants(seeds: int) -> int:
-    from mutants import MUTANTS
+    from planted import MUTANTS
 
     missed = 0
     with ProcessPoolExecutor(os.cpu_count()) as pool:
