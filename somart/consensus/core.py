@@ -147,6 +147,8 @@ class Raft:
         self.round_started: dict[int, int] = {}
         self.rounds: list[ReadRound] = []
         self.early_reads: list[tuple[str, int]] = []
+        self.eager: dict[str, int] | None = None
+        """Until when a member is told at once of what is committed; None: all are, always."""
         self.out = Output()
         self._saved = state
         self._incoming: tuple[int, int] = (0, 0)
@@ -192,6 +194,8 @@ class Raft:
             self.reset_deadline()
             if self.configuration.votes(self.node):
                 self.campaign(pre=True)
+            else:
+                self.leader = ""  # a learner that hears nothing knows of no leader
 
     def propose(self, data: bytes, now: int) -> int | None:
         """The index of a new entry; None when this is not the leader, or it is handing over."""

@@ -59,8 +59,11 @@ def tick(raft: Raft) -> None:
 
 def tell_commit(raft: Raft) -> None:
     """Lets members apply at once what is committed, when no entries are on their way to them:
-    the answer to a client of theirs waits for it."""
+    the answer to a client of theirs may wait for it. The others hear it with the next message."""
+    eager = raft.eager
     for node, progress in raft.progress.items():
+        if eager is not None and eager.get(node, 0) < raft.now:
+            continue
         commit = min(progress.match, raft.commit)
         if progress.told < commit and node != raft.node and progress.state == "replicate":
             progress.told = commit
@@ -129,6 +132,8 @@ def send_entries(raft: Raft, node: str, empty: bool = False) -> None:
         raft.out.early.append((node, message))
         if not entries:
             return
+        if progress.state == "replicate":
+            progress.told = max(progress.told, raft.commit)
         progress.sent(entries[-1].index)
 
 

@@ -20,6 +20,7 @@ from .messages import (
     Entry,
     Forward,
     NotLeader,
+    ReadRequest,
     ServiceMessage,
     SnapshotChunk,
 )
@@ -55,6 +56,10 @@ class Failure(Exception):
     def __init__(self, text: str, definite: bool) -> None:
         super().__init__(text)
         self.definite = definite
+
+
+EAGER_MS = 1_000
+"""For so long after a member has asked for something it is told at once of what is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,8 @@ class Service:
         stored: int | None = None,
     ) -> None:
         self.raft = raft
+        self._eager: dict[str, int] = {}
+        raft.eager = self._eager
         self.node = raft.node
         self.state = state
         self.tables = tables
@@ -200,6 +207,8 @@ class Service:
     def receive(self, message: ServiceMessage, now: int) -> None:
         """A message of another member."""
         self.now = now
+        if isinstance(message, Forward | ReadRequest):
+            self._eager[message.sender] = now + EAGER_MS
         if isinstance(message, Forward):
             self._forwarded(message)
         elif isinstance(message, NotLeader):
