@@ -68,6 +68,8 @@ class Restored:
     node: str
     revision: int
     rows: int
+    sealed: bool
+    """Whether some of it can only be read with the key of that node."""
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -237,12 +239,9 @@ def verify(file: Path) -> Restored:
         reader = Reader(lines, str(file))
         for _ in reader:
             continue
-        return _told(reader)
-
-
-def _told(reader: Reader) -> Restored:
     header = reader.header
-    return Restored(header["program"], header["node"], header["revision"], reader.rows)
+    sealed = header["proof"] is not None
+    return Restored(header["program"], header["node"], header["revision"], reader.rows, sealed)
 
 
 def restore(file: Path, data: Path) -> Restored:
@@ -253,6 +252,7 @@ def restore(file: Path, data: Path) -> Restored:
     """
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise BackupError(f"'{data}' is not empty: choose a fresh folder with --data")
+    found = verify(file)  # what its checksum does not cover is never interpreted
     data.parent.mkdir(parents=True, exist_ok=True)
     with file.open("rb") as lines:
         reader = Reader(lines, str(file))
@@ -263,7 +263,7 @@ def restore(file: Path, data: Path) -> Restored:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    return _told(reader)
+    return found
 
 
 def _write(reader: Reader, folder: Path) -> None:

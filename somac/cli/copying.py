@@ -93,6 +93,8 @@ def restore_data(file: str, data: str) -> int:
         report(f"nothing restored: {_reason(error)}")
         return 1
     say(f"restored '{found.program}' at revision {found.revision}: {found.rows} rows in {data}")
+    if found.sealed:
+        say(f"encrypted slots need the key of that node: copy its soma.key into {data}")
     say(f"start the first node with --data {data}, and let others --join it with fresh folders")
     return 0
 
