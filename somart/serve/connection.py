@@ -67,7 +67,10 @@ class Connection:
         """Serves the client until either side ends. Never raises for what the client does."""
         try:
             with self.scope:
-                await self._serve()
+                if self._server.stopping:
+                    await self._serve_last()
+                else:
+                    await self._serve()
             if self.scope.cancelled_caught:
                 await self._end()
         except* Disconnected:
@@ -82,6 +85,17 @@ class Connection:
         elif self.idle or self._parser.requests:
             self._parser.feed(self._pipe.try_receive(self._server.limits.receive_bytes))
             await self._answer_all(last=True)
+
+    async def _serve_last(self) -> None:
+        """A client that came when the server was about to stop: its request is on its way."""
+        limits = self._server.limits
+        with trio.move_on_after(limits.reap_seconds):
+            while not self._parser.requests and self._parser.refusal is None:
+                data = await self._pipe.receive(limits.receive_bytes)
+                if not data:
+                    return
+                self._parser.feed(data)
+        await self._answer_all(last=True)
 
     async def _serve(self) -> None:
         server, parser = self._server, self._parser

@@ -18,6 +18,20 @@ from .site import Site
 
 _TURN_AWAY_SECONDS = 1.0
 _LATE_SECONDS = 1.0
+_LAST_SECONDS = 0.02
+
+
+class _KeptOpen(trio.abc.Listener[trio.abc.Stream]):
+    """A listener that `serve_listeners` does not close: there may be clients waiting on it."""
+
+    def __init__(self, listener: trio.abc.Listener[trio.abc.Stream]) -> None:
+        self._listener = listener
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._listener.accept()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
 
 
 class HttpServer:
@@ -64,13 +78,25 @@ class HttpServer:
             if poller is not None:
                 nursery.start_soon(poller.run)
             with self._accepting:
-                await trio.serve_listeners(self.handle, list(listeners), handler_nursery=nursery)
+                kept = [_KeptOpen(listener) for listener in listeners]
+                await trio.serve_listeners(self.handle, kept, handler_nursery=nursery)
             for listener in listeners:
+                await self._accept_rest(listener, nursery)
                 await listener.aclose()
             with trio.move_on_after(self.limits.grace_seconds):
-                if self._connections:
+                while self._connections:
+                    self._all_gone = trio.Event()
                     await self._all_gone.wait()
             nursery.cancel_scope.cancel()
+
+    async def _accept_rest(
+        self, listener: trio.abc.Listener[trio.abc.Stream], nursery: trio.Nursery
+    ) -> None:
+        """Who has connected already is answered still: the system would reset the connection, and
+        the client could not know whether its request was carried out."""
+        with trio.move_on_after(_LAST_SECONDS):
+            while True:
+                nursery.start_soon(self.handle, await listener.accept())
 
     def stop(self) -> None:
         """No new connections, idle ones end now, the others after the answer they wait for."""

@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 WAIT_SECONDS = 25.0
@@ -198,17 +197,11 @@ class Cluster:
     def __enter__(self) -> Cluster:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for node in self.nodes:
             node.kill()
-        if error is not None:
-            for node in self.nodes:
-                print(f"--- {node.name}\n{node.log if (node.folder / 'log').exists() else ''}")
+        for node in self.nodes:  # pytest shows it when the test has failed
+            print(f"--- {node.name}\n{node.log if (node.folder / 'log').exists() else ''}")
 
     def add(self, **settings: Any) -> Node:
         """A node that has not been started."""
