@@ -123,9 +123,7 @@ def settle(world: World, clients: Clients) -> None:
     clients.finish()
     everyone_votes(world)
     for node in world.nodes.values():
-        clients.start(node, "lists", ("transact", (("r", "u"), ("r", "v"), ("r", "w"))))
-        clients.start(node, "registers", ("read", "x"))
-        clients.start(node, "store", ("transact", tuple(("r", key) for key in "pqrs")))
+        clients.read_all(node)
     world.until(lambda: not clients.waiting)
     world.run(2_000)
     agree(world)
@@ -178,7 +176,8 @@ def agree(world: World) -> None:
 def lose_power(times: int, seed: int) -> int:
     """Under load, again and again: term, vote, log and applied state stay consistent. Gives how
     many calls were answered."""
-    world = World(NAMES[:3], seed, CONFIG)
+    world = World(NAMES[:3], seed, CONFIG, RAFT)
+    world.disk_ms = 20  # so that power goes in the middle of writes
     clients = Clients(world)
     for _ in range(times):
         for _ in range(world.rng.randint(3, 30)):

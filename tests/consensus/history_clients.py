@@ -20,6 +20,7 @@ REGISTERS, SETS, STORE, LIVES = "registers", "key sets", "store", "lifecycles"
 LISTS = "lists"
 ACCOUNTS = "pqrs"
 NOTHING = "0#0"
+EPOCH = 120
 RERUNS = 12
 Operation = tuple[Any, ...]
 
@@ -149,14 +150,20 @@ class Clients:
         kind = rng.choice((REGISTERS, REGISTERS, SETS, STORE, LISTS, LIVES))
         self.start(node, kind, self._make(kind))
 
+    @property
+    def epoch(self) -> int:
+        """Keys change from time to time: checking is exponential in what is unknown of one key."""
+        return self.number // EPOCH
+
     def _make(self, kind: str) -> Operation:
-        rng, n = self.world.rng, self.number + 1
+        rng, n, epoch = self.world.rng, self.number + 1, self.epoch
         if kind == REGISTERS:
-            key = rng.choice("xy")
+            key = f"{rng.choice('xy')}{epoch}"
             return rng.choice((("read", key), ("write", key, n), ("cas", key, self.seen(key), n)))
         if kind == SETS:
             what = rng.choice(("add", "remove", "has", "keys"))
-            return (what, "set") if what == "keys" else (what, "set", rng.choice("abc"))
+            name = f"set{epoch}"
+            return (what, name) if what == "keys" else (what, name, rng.choice("abc"))
         if kind == STORE:
             if rng.random() < 0.4:
                 return ("transact", tuple(("r", account) for account in ACCOUNTS))
@@ -165,7 +172,7 @@ class Clients:
             reads = (("r", one), ("r", other))
             return ("transact", (*reads, ("w", one, (-amount, n)), ("w", other, (amount, n))))
         if kind == LISTS:
-            one, other = rng.sample("uvw", 2)
+            one, other = (f"{key}{epoch}" for key in rng.sample("uvw", 2))
             return rng.choice(
                 (
                     ("transact", (("r", one), ("append", other, n))),
@@ -177,6 +184,16 @@ class Clients:
         if rng.random() < 0.3:
             return ("status", instance)
         return ("move", instance, *rng.choice(EDGES))
+
+    def read_all(self, node: Node) -> None:
+        """Reads everything, key by key."""
+        for epoch in range(self.epoch + 1):
+            lists = tuple(("r", f"{key}{epoch}") for key in "uvw")
+            self.start(node, LISTS, ("transact", lists))
+            for key in "xy":
+                self.start(node, REGISTERS, ("read", f"{key}{epoch}"))
+            self.start(node, SETS, ("keys", f"set{epoch}"))
+        self.start(node, STORE, ("transact", tuple(("r", key) for key in ACCOUNTS)))
 
     def seen(self, key: str) -> int:
         """A value that a register may have."""
