@@ -116,8 +116,8 @@ class Site:
         """The response; never raises for what the client or the program did."""
         try:
             calls.received(request.headers.get(_CALL_HEADER))
-            route = request.route if isinstance(request.route, Call) else None
-            route = route or self._router.route(request)
+            known = request.route
+            route = known if isinstance(known, Call) else self._router.route(request)
             if isinstance(route, Call):
                 response = await self._call(route, request)
             else:
