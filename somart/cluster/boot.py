@@ -213,6 +213,7 @@ class ClusterNode:
         self.core, self.driver = core, driver
         if self._etcd is not None:
             self._etcd.session.about = {"bus": addresses.bus, "http": addresses.http}
+            self._etcd.session.on_change = self._announcer.stand
         announcer = self._announcer
         driver.on_lead = lambda _leader: announcer.stand()
         driver.start()
@@ -223,6 +224,8 @@ class ClusterNode:
         if self.core is None or self.core.membership.leaving:
             return None
         membership, service = self.core.membership, self.engine.service
+        if self._etcd is not None:
+            return self._etcd.view()
         if membership.me.ring == JOINING and len(membership.live()) == 1:
             return None
         if service is None:

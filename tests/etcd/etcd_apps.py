@@ -112,15 +112,18 @@ async def nodes(
     prefix: str | None = None,
     times: Times | None = None,
     folder: Path | None = None,
+    rotate: bool = False,
 ) -> AsyncIterator[list[Node]]:
-    """Some nodes of a program, once they have loaded what etcd has."""
-    options = EtcdOptions(
-        tuple(endpoint_of(one) for one in endpoints), prefix=prefix or fresh_prefix()
-    )
+    """Some nodes of a program, once they have loaded what etcd has; with `rotate` they begin with
+    different members."""
+    listed = tuple(endpoint_of(one) for one in endpoints)
+    place = prefix or fresh_prefix()
     found: list[Node] = []
     async with trio.open_nursery() as nursery:
         for index in range(number):
             notes: list[str] = []
+            by = index % len(listed) if rotate else 0
+            options = EtcdOptions(listed[by:] + listed[:by], prefix=place)
             data = None if folder is None else folder / f"data{index}"
             engine = EtcdEngine(
                 spec, f"n{index}", data, etcd=options, note=notes.append, times=times

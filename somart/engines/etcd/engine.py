@@ -84,6 +84,11 @@ class EtcdEngine(ConsensusEngine):
         """Decides on everything strong."""
         return self.etcd
 
+    @property
+    def revision(self) -> int:
+        """That of etcd, as far as it is mirrored."""
+        return self.mirror.applied
+
     def fence(self) -> Fence:
         """For the timers of strong cells: the term is the revision at which the leader began."""
         return Fence(self.mirror.ticks, self.session.leads, self.session.term)
@@ -97,6 +102,11 @@ class EtcdEngine(ConsensusEngine):
     def leader(self) -> tuple[str | None, int]:
         """Who runs the schedules of strong cells, and in which term, as far as is known here."""
         return self.session.leader or None, self.session.term
+
+    def view(self) -> tuple[int, str] | None:
+        """How many nodes live, and who leads; None until etcd has said."""
+        found = self.session.nodes
+        return (len(found), self.session.leader) if found else None
 
     def status(self) -> dict[str, object]:
         """What `/__soma/cluster` shows of etcd: who is alive, by their leases, and how far the

@@ -20,6 +20,7 @@ class IdBlocks:
         self._blocks: dict[str, list[tuple[int, int]]] = {}
         self._used: dict[str, int] = {}
         self._size: dict[str, int] = {}
+        self._given: set[str] = set()
 
     def watch(self, counter: str, used: int) -> None:
         """From now on the counter needs ids, greater than those used."""
@@ -54,17 +55,19 @@ class IdBlocks:
     def wants(self, counter: str) -> int:
         """How many ids to ask for, 0 if there are enough."""
         size = self._size[counter]
-        left = sum(
-            end - max(first - 1, self._used[counter]) for first, end in self._blocks[counter]
-        )
-        return 0 if left > size // 2 else size
+        return 0 if self._left(counter) > size // 2 else size
+
+    def _left(self, counter: str) -> int:
+        used = self._used[counter]
+        return sum(end - max(first - 1, used) for first, end in self._blocks[counter])
 
     def floor(self, counter: str) -> int:
         """The greatest id that this node has seen in use."""
         return self._used[counter]
 
     def took(self, counter: str, first: int, last: int) -> None:
-        """The node has got a block."""
-        self._blocks[counter].append((first, last))
-        if first > self._used[counter] + 1 and self._used[counter]:
+        """The node has got a block. If little was left by then, the next one is larger."""
+        if counter in self._given and self._left(counter) < self._size[counter] // 4:
             self._size[counter] = min(MOST, 2 * self._size[counter])
+        self._given.add(counter)
+        self._blocks[counter].append((first, last))

@@ -46,6 +46,8 @@ class Session:
         """What the list of nodes says of this one."""
         self.nodes: dict[str, dict[str, Any]] = {}
         self.leader = ""
+        self.on_change: Callable[[], None] = _nobody
+        """Another node leads, or the list of nodes is another one."""
         self._term = 0
         self._valid_until = 0.0
         self._hurry = trio.Event()
@@ -136,22 +138,19 @@ class Session:
                 {"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
             ],
             "success": [
-                {"request_put": {"key": key, "value": to_wire(mine), "lease": str(self.lease)}}
+                {"request_put": {"key": key, "value": to_wire(mine), "lease": str(self.lease)}},
+                {"request_range": {"key": key}},
             ],
             "failure": [{"request_range": {"key": key}}],
         }
         answer = await self._client.ask("kv/txn", message, CALL_SECONDS)
-        term, holder = 0, mine
-        if answer.get("succeeded"):
-            term = int(answer["header"]["revision"])
-        else:
-            pairs = answer["responses"][0]["response_range"].get("kvs", [])
-            holder = from_wire(pairs[0]["value"]) if pairs else ""
-            if holder == mine:
-                term = int(pairs[0]["create_revision"])
-        if term != self._term or holder.partition(" ")[0] != self.leader:
-            self.leader, self._term = holder.partition(" ")[0], term
-            self._note(f"cluster: '{self.leader}' leads, says etcd")
+        pairs = answer["responses"][-1]["response_range"].get("kvs", [])
+        holder = from_wire(pairs[0]["value"]) if pairs else ""
+        term = int(pairs[0]["create_revision"]) if holder == mine else 0
+        leader = holder.partition(" ")[0]
+        if leader and leader != self.leader:
+            self._note(f"cluster: '{leader}' leads in term {pairs[0]['create_revision']}")
+        self.leader, self._term = leader, term
 
     async def _list(self) -> None:
         first = self._mirror.prefix + NODES
@@ -162,6 +161,7 @@ class Session:
             name = from_wire(pair["key"])[len(first) :]
             found[name] = msgspec.json.decode(from_wire(pair["value"]), type=dict[str, Any])
         self.nodes = found
+        self.on_change()
 
     async def _take_ids(self, counter: str) -> None:
         """Moves the end of what is given away, unless somebody has moved it meanwhile."""
@@ -191,3 +191,7 @@ class Session:
                     await self._client.call("lease/revoke", {"ID": str(lease)})
             except EtcdError as error:
                 self._note(f"etcd: {error}")
+
+
+def _nobody() -> None:
+    return
