@@ -126,7 +126,10 @@ _snapshot_decoder = msgspec.msgpack.Decoder(_Snapshot)
 
 
 class Service:
-    """One member of the group. `session` is new with each start of the node."""
+    """One member of the group. `session` is larger with each start of the node.
+
+    What is called back (`done`, `ready`) is called amid a turn: it must not call `poll`.
+    """
 
     def __init__(
         self,

@@ -44,6 +44,7 @@ def shake(cluster: Cluster, steps: int) -> dict[int, bytes]:
 
 
 @pytest.mark.parametrize("seed", range(40))
+@pytest.mark.slow
 def test_nothing_committed_is_lost_and_all_agree(seed: int) -> None:
     cluster = Cluster(NAMES[: 3 + seed % 3], seed)
     before = shake(cluster, 60)

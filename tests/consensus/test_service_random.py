@@ -52,6 +52,7 @@ def shake(world: World, steps: int, answers: Answers) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
+@pytest.mark.slow
 def test_sums_are_exact_and_errors_are_honest(seed: int) -> None:
     world = World(("a", "b", "c", "d", "e")[: 3 + seed % 3], seed)
     answers: Answers = {}
