@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ..consensus.core import RaftConfig
 from ..engines.consensus import ConsensusEngine
 from ..engines.stamped import set_aside
 from ..errors import SomaError
 from .announcing import Announcer
 from .bringing import Brought
 from .clocks import Clock, SystemClock
+from .config import ClusterConfig
 from .core import ClusterCore
 from .driver import Driver
 from .feed import Feed
@@ -75,6 +77,13 @@ def voters_of(spec: ProgramSpec) -> int:
     """How many members vote: the most replicas that a strong cell declares, 0 without one."""
     strong = (c.soma_scale for c in spec.all_cells if c.soma_scale is not None)
     return max((s.replicas for s in strong if s.consistency == "strong"), default=0)
+
+
+def raft_config(config: ClusterConfig) -> RaftConfig:
+    """The times of consensus: heartbeats are to elections as in `RaftConfig`."""
+    usual = RaftConfig()
+    heartbeat_ms = max(1, usual.heartbeat_ms * config.election_ms // usual.election_ms)
+    return RaftConfig(election_ms=config.election_ms, heartbeat_ms=heartbeat_ms)
 
 
 def node_id(data: Path, given: str | None, clock: Clock) -> str:
@@ -209,6 +218,7 @@ class ClusterNode:
             self.rng,
             replicas=0 if self._etcd else voters_of(self._spec),
             founder=founder,
+            raft=raft_config(cluster.config),
         )
         self.core, self.driver = core, driver
         if self._etcd is not None:

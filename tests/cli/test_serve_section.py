@@ -12,6 +12,7 @@ from servers import Server, python_module
 from somac.cli import run_command
 from somac.cli.pipeline import compile_in_memory, read_runnable
 from somac.manifest import INTERVALS, parse_manifest
+from somart.cluster.boot import raft_config
 from somart.options import make_parser, options_of
 from somart.spec import ManifestSpec, ServeSpec
 
@@ -121,11 +122,30 @@ def test_the_intervals_of_a_cluster_are_fields_of_its_configuration(project: Pat
     (project / "soma.toml").write_text(f'[package]\nname = "srv"\n[cluster]\n{lines}')
     parser = make_parser()
     config = options_of(parser, parser.parse_args([]), manifest=manifest_spec(project)).cluster
-    assert [getattr(config.config, key) for key in INTERVALS] == [1, 2, 3, 4, 5]
+    assert [getattr(config.config, key) for key in INTERVALS] == [1, 2, 3, 4, 5, 6]
 
 
 def test_an_interval_of_no_time_is_an_error() -> None:
     text = '[package]\nname = "a"\n[cluster]\ndead_ms = 0\n'
     _, found = parse_manifest(text, Path("soma.toml"), "a")
     message = "soma.toml: `dead_ms` in [cluster] must be at least 1 millisecond"
+    assert [(d.code, d.message) for d in found] == [("E271", message)]
+
+
+@pytest.mark.parametrize(("lines", "wanted"), [("", 150), ("election_ms = 400\n", 400)])
+def test_a_fast_cluster_elects_soon_unless_it_is_told_when(
+    project: Path, lines: str, wanted: int
+) -> None:
+    text = f'[package]\nname = "srv"\n[cluster]\nprofile = "fast"\n{lines}'
+    (project / "soma.toml").write_text(text)
+    parser = make_parser()
+    config = options_of(parser, parser.parse_args([]), manifest=manifest_spec(project)).cluster
+    found = raft_config(config.config)
+    assert (found.election_ms, found.heartbeat_ms) == (wanted, wanted * 15 // 100)
+
+
+def test_a_profile_that_is_unknown_is_an_error() -> None:
+    text = '[package]\nname = "a"\n[cluster]\nprofile = "faster"\n'
+    _, found = parse_manifest(text, Path("soma.toml"), "a")
+    message = 'soma.toml: `profile` in [cluster] must be "normal" or "fast"'
     assert [(d.code, d.message) for d in found] == [("E271", message)]
