@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from .database import Changes, DatabaseFactory, Storage
     from .database import Row as StoredRow
 
+KEPT = "kept"
+"""The system table with the names of strong tables that this build of the program lacks."""
+
 NEW_RECORDS = 1 << 62
 """Keys of log records from here on are a transaction's own, until the proposal is applied."""
 
@@ -102,6 +105,7 @@ class ConsensusEngine(ClusterEngine):
     ) -> None:
         clocks = SystemClock() if clock is None else clock
         self.strong = StrongTables()
+        self.strong.unknown = self._unknown
         self.strong_names = strong_tables_of(spec)
         super().__init__(
             spec,
@@ -169,6 +173,25 @@ class ConsensusEngine(ClusterEngine):
         if self._database is not None:
             self._database.prepare(system_tables())
             self.strong.stored = self._stored_form
+            for name, kind in self.stored_rows(KEPT):
+                if name not in self.strong_names:
+                    self._keep(name, kind == "log")
+
+    def _unknown(self, name: str, log: bool) -> Table | None:
+        """A table of a newer build, which another node runs already."""
+        if self.service is None:
+            return None
+        self.record({(KEPT, name): "log" if log else "map"})
+        return self._keep(name, log)
+
+    def _keep(self, name: str, log: bool) -> Table:
+        rules = SlotRules(persistent=self.data_dir is not None)
+        table = super().table(name, rules, log)
+        self.strong.add(table)
+        if self._database is not None:
+            self._database.prepare([table])
+            self._load_later(table)
+        return table
 
     def store_now(self, changes: Changes) -> None:
         """Stores rows before anything else happens. Raises SomaError when it cannot."""

@@ -142,10 +142,11 @@ class Database:
                 for table in missing:
                     self._create(table)
 
-        if missing:
-            _guarded(create, f"cannot write '{self.path}'")
-        if any(table.rules.encrypted for table in tables):
-            self._unlock(create=True)
+        with self._lock:
+            if missing:
+                _guarded(create, f"cannot write '{self.path}'")
+            if any(table.rules.encrypted for table in tables):
+                self._unlock(create=True)
 
     def _create(self, table: Table) -> None:
         stem = re.sub(r"[^A-Za-z0-9_]", "_", table.name)

@@ -18,11 +18,17 @@ StoredForm = Callable[[Table, Key, Entry, Row], "StoredRow"]
 
 
 class StrongTables:
-    """Tables by name. `stored` says how a row looks in the database; None: nothing is stored."""
+    """Tables by name. `stored` says how a row looks in the database; None: nothing is stored.
+
+    `unknown` makes a table that this build of the program does not have (by its name, and whether
+    it is a log): a newer one on another node writes it, and this node must have its rows when it
+    is upgraded, or sends them to others. None: they are passed over.
+    """
 
     def __init__(self, stored: StoredForm | None = None) -> None:
         self.tables: dict[str, Table] = {}
         self.stored = stored
+        self.unknown: Callable[[str, bool], Table | None] = _passed_over
         self._rows: Changes = {}
 
     def __contains__(self, table: Table) -> bool:
@@ -44,7 +50,7 @@ class StrongTables:
 
     def next_key(self, table: str) -> Key:
         """The number of the next record of a log."""
-        found = self.tables.get(table)
+        found = self.tables.get(table) or self.unknown(table, True)
         if found is None:
             return 1
         found.ready()
@@ -52,9 +58,8 @@ class StrongTables:
         return number
 
     def write(self, table: str, key: Key, row: Row | None, revision: int) -> None:
-        """Puts a row, or with None takes the key away. A table that this build of the program no
-        longer has is passed over."""
-        found = self.tables.get(table)
+        """Puts a row, or with None takes the key away."""
+        found = self.tables.get(table) or self.unknown(table, isinstance(key, int))
         if found is None:
             return
         found.ready()
@@ -95,8 +100,13 @@ class StrongTables:
             wanted = kept.get(name, {})
             for key in [key for key in table.entries if key not in wanted]:
                 self.write(name, key, None, revision)
+        for name, wanted in kept.items():
             for key, row in wanted.items():
                 self.write(name, key, row, revision)
+
+
+def _passed_over(_name: str, _log: bool) -> None:
+    return None
 
 
 def row_of(entry: Entry) -> Row:
