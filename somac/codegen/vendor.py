@@ -21,6 +21,9 @@ RUNTIME_DEPENDENCIES = (
     "cryptography>=42",
 )
 
+_NOT_SERVED = "simulate"
+"""A folder of the runtime that only `soma simulate` needs."""
+
 _SUFFIXES = {".py", ".html", ".css", ".js", ".sql"}
 
 
@@ -35,7 +38,12 @@ def runtime_folder() -> Path:
 def runtime_files() -> dict[str, str]:
     """The runtime's files by their path inside the package, in order of path."""
     root = runtime_folder()
-    paths = sorted(p for p in root.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+    left_out = root / _NOT_SERVED
+    paths = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix in _SUFFIXES and path.is_file() and left_out not in path.parents
+    )
     return {
         f"{VENDORED_NAME}/{path.relative_to(root).as_posix()}": path.read_text("utf-8")
         for path in paths

@@ -152,6 +152,7 @@ def test_the_runtime_is_vendored_unless_shared() -> None:
     vendored = package_files(MODULES, PackageOptions("app", "shop"))
     shared = package_files(MODULES, PackageOptions("app", "shop", shared_runtime=True))
     assert "app/_somart/__init__.py" in vendored
+    assert not any(name.startswith("app/_somart/simulate/") for name in vendored)
     assert not [path for path in shared if "_somart" in path]
     packages = tomllib.loads(str(vendored["pyproject.toml"]))["tool"]["setuptools"]["packages"]
     assert {"app", "app._somart"} <= set(packages)
