@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,10 +10,13 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from msgspec import msgpack
 from programs import program
 
+from somart.cluster.causal import Causality
 from somart.cluster.config import ClusterConfig
 from somart.errors import SomaError
+from somart.merge import joined
 from somart.simulate.cluster_checks import ClusterClients
 from somart.simulate.faults import KINDS
 from somart.simulate.history import ERROR, OK, UNKNOWN, Operation
@@ -204,8 +208,9 @@ class Causal(Bundled):
         process = self._process(operation)
         if operation.status == OK and operation.handler == "post" and process is not None:
             session = operation.number % self.sessions
-            before = self.tokens.get(session, ("", frozenset()))[1]
-            self.tokens[session] = (process.core.token(), before | {operation.args[0]})
+            token, before = self.tokens.get(session, ("", frozenset()))
+            news = process.core.token()
+            self.tokens[session] = (_both(token, news), before | {operation.args[0]})
 
     def _process(self, operation: Operation) -> Member | None:
         machines = self.simulation.machines
@@ -237,6 +242,14 @@ class Causal(Bundled):
         if lost:
             text = f"session: a client with its token does not see {lost} that it wrote"
             self.simulation.fail(text, operation.node)
+
+
+def _both(token: str, other: str) -> str:
+    """What a client carries that has had two answers at once: neither token has the other's."""
+    if not token or not other:
+        return token or other
+    both = joined(Causality.read_token(token), Causality.read_token(other))
+    return urlsafe_b64encode(msgpack.encode(both)).decode().rstrip("=")
 
 
 class Lifecycle(Bundled):
