@@ -374,3 +374,16 @@ def restore(
     from .copying import restore_data
 
     _done(restore_data(file, data))
+
+
+@app.command()
+def migrate(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The .cell file that runs.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The .cell file that shall run.")],
+    check: Annotated[bool, typer.Option("--check", help="Say what would change.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what of the data a new version would orphan or read wrongly."""
+    from .migrating import check_migration
+
+    _done(check_migration(old, new, check, json))
