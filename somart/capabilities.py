@@ -26,7 +26,9 @@ CAPABILITIES: Mapping[str, Capability] = {
     "causal": Capability(True, "a read sees all that its writes depend on"),
     "eventual": Capability(True, "replicas accept writes alone and converge when they meet"),
     "quorum": Capability(True, "without a majority of the replicas no write is acknowledged"),
-    "leader": Capability(True, "`every` runs on the leader; with consensus each due time takes effect once"),
+    "leader": Capability(
+        True, "`every` runs on the leader; with consensus each due time takes effect once"
+    ),
 }
 
 

@@ -6,7 +6,7 @@ OPTIMISTIC_RUNS = 5
 """Runs of an interleaved handler before it runs alone: enough for bursts, too few to starve."""
 
 COMMIT_RUNS = 100
-"""Times that a handler runs because other nodes were first; then its client is told to try again."""
+"""Times that a handler runs because other nodes were first; then its client may try again."""
 
 NESTED_RUNS = 100
 """Runs of a handler on its caller's turn, which cannot run alone; somebody else has won each."""

@@ -50,7 +50,7 @@ class Collecting:
         stamp = self.settled()
         self._settled[self._context.me] = stamp
         for peer in self._context.others():
-            self._context.send(peer, Settled(tuple(stamp)))
+            self._context.send(peer, Settled((stamp.physical, stamp.logical, stamp.node)))
 
     def heard(self, peer: str, message: Settled) -> None:
         """A peer has settled that much."""

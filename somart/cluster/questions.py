@@ -400,7 +400,7 @@ class Many:
 
     def _timeout(self) -> None:
         segments = [s for part in self._parts.values() for s in part.segments]
-        self._failed.update(dict.fromkeys(part.peer for part in self._parts.values()))
+        self._failed.update({part.peer: True for part in self._parts.values()})
         self._fail(segments)
 
     def _fail(self, segments: list[int]) -> None:

@@ -87,7 +87,8 @@ class Ring:
         places = [place for place, _ in points]
         members = [member for _, member in points]
         table: list[tuple[str, ...]] = []
-        known, owners = -1, ()
+        known = -1
+        owners: tuple[str, ...] = ()
         for segment in range(SEGMENTS):
             start = bisect_left(places, segment << SEGMENT_SHIFT, max(known, 0))
             if start != known:

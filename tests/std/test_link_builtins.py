@@ -92,8 +92,16 @@ async def _peer(stream: trio.SocketStream, received: list[Signal]) -> None:
     me, config = Hello("link", "peer", "peer-1"), ClusterConfig()
     channel = await shake(stream, me, Protection(), config, lambda _hello: None, dials=False)
     for number, (name, args) in enumerate(
-        [("nobody", "[1]"), ("broken", "[1]"), ("_hidden", "[1]"), ("tick", "[1, 2]")]
-        + [("tick", '[{"b": 1, "a": 2}]'), ("tick", '["5"]'), ("tick", "5"), ("tick", '["end"]')]
+        [
+            ("nobody", "[1]"),
+            ("broken", "[1]"),
+            ("_hidden", "[1]"),
+            ("tick", "[1, 2]"),
+            ("tick", '[{"b": 1, "a": 2}]'),
+            ("tick", '["5"]'),
+            ("tick", "5"),
+            ("tick", '["end"]'),
+        ]
     ):
         channel.send(Signal("peer-1", number, name, args))
 
