@@ -2,7 +2,8 @@
 
 In Markdown, a block ```soma NAME.cell``` is written to a file, and a block ```console``` holds
 commands after `$ ` with all that they print, where `…` stands for anything. A command that ends
-in ` &` is a server: it runs until the page ends. Port 8080 becomes a free one.
+in ` &` is a server: it runs until the page ends. Ports 8080, 8090 and 8100 become free ones, and so
+do the two that follow each of them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND_SECONDS = 60
+SHOWN_PORTS = (8080, 8090, 8100)
+SHOWN_PORT = re.compile(r"\b(?:808|809|810)[012]\b")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Shell:
     """Runs the commands of one page in a folder that has the examples."""
 
     folder: Path
-    port: int = field(default_factory=free_port)
+    ports: dict[int, int] = field(default_factory=lambda: {n: free_port() for n in SHOWN_PORTS})
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -84,9 +87,11 @@ class Shell:
         }
 
     def ported(self, text: str) -> str:
-        for offset in range(3):
-            text = text.replace(str(8080 + offset), str(self.port + offset))
-        return text
+        def real(found: re.Match[str]) -> str:
+            shown = int(found[0])
+            return str(self.ports[shown // 10 * 10] + shown % 10)
+
+        return SHOWN_PORT.sub(real, text)
 
     def run(self, command: str) -> str:
         command = self.ported(command)
@@ -114,10 +119,11 @@ class Shell:
                 stderr=log,
             )
         self.servers.append(server)
+        port = int(re.findall(r"-p (\d+)", command)[0])
         deadline = time.monotonic() + COMMAND_SECONDS
         while time.monotonic() < deadline and server.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+                socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
                 return
             except OSError:
                 os.sched_yield()
