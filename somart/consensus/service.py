@@ -142,6 +142,8 @@ class Service:
         stored: int | None = None,
     ) -> None:
         self.raft = raft
+        self._asked = ""
+        """The leader that has what is in flight."""
         self._eager: dict[str, int] = {}
         raft.eager = self._eager
         self.node = raft.node
@@ -321,6 +323,9 @@ class Service:
     def poll(self, now: int) -> Turn:
         """What there is to do now. `write` is None while another one is under way."""
         self.now = now
+        if self.raft.leader != self._asked:
+            self._asked = self.raft.leader
+            self._ask_anew()
         if self._stage is not None:
             return Turn(self._take_sends())
         if self._queue:
@@ -335,6 +340,18 @@ class Service:
                 break
             write = self._carry_out(output)
         return Turn(self._take_sends(), write)
+
+    def _ask_anew(self) -> None:
+        """Another one leads: what the one before has not answered goes there, without waiting for
+        the time of `resend_ms`. Commands that it knows already are applied once."""
+        if not self._asked:
+            return
+        for entry in self.pending.values():
+            self._hand_over(entry)
+        for number, reading in list(self._reads.items()):
+            if not reading.index:
+                del self._reads[number]
+                self._ask(reading)
 
     def _take_sends(self) -> list[tuple[str, ServiceMessage]]:
         for leader, (attempt, commands) in self._forwards.items():
