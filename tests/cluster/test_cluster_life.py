@@ -168,6 +168,18 @@ def test_data_of_its_own_are_merged_or_set_aside_by_order_only(cluster: MakeClus
     assert any((nodes.nodes[-1].data / "set-aside-1").iterdir())
 
 
+def test_a_node_that_cannot_join_says_so_and_stops_when_told(cluster: MakeCluster) -> None:
+    nodes = cluster("eventual")
+    lonely = nodes.add()
+    lonely.start("--join", "127.0.0.1:9")  # nobody listens there
+    until(lambda: "cannot link with 127.0.0.1:9" in lonely.log, "it has tried")
+    ready = lonely.request("GET", "/__soma/ready")
+    assert (ready.status, ready.body["reason"]) == (503, "joining: no member answers yet")
+    before = time.monotonic()
+    assert lonely.stop() == 0
+    assert time.monotonic() - before < 3
+
+
 def test_a_node_leaves_for_good(cluster: MakeCluster) -> None:
     nodes = cluster("eventual")
     one, two, _ = nodes.of(3)

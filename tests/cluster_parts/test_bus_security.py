@@ -321,6 +321,8 @@ def test_only_this_machine_may_watch_an_unprotected_bus() -> None:
             reason = "only this machine may watch a bus without secret and TLS"
             assert judge(hello(role="tail"), "10.1.2.3") == reason
             assert judge(hello(role="tail"), "127.0.0.1") is None
+            assert judge(hello(role="admin"), "10.1.2.3") == reason.replace("watch", "command")
+            assert judge(hello(role="admin"), "127.0.0.1") == "not a node of a cluster"
         async with running_bus(Memo(), secret=SECRET) as closed_bus:
             assert closed_bus.bus._judge(hello(role="tail"), "10.1.2.3") is None
 
