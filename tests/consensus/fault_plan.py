@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from history_clients import Clients
-from service_cluster import World
+from service_cluster import Node, World
 
 from somart.consensus.core import RaftConfig
 from somart.consensus.service import ServiceConfig
@@ -24,8 +24,13 @@ LEASES = RaftConfig(
 )
 
 
-def examine(seed: int, steps: int = 100, raft: RaftConfig = RAFT) -> Clients:
+TENSE = RaftConfig(election_ms=40, heartbeat_ms=10, window=3, append_bytes=500)
+"""Shorter than many delays: elections without end, several candidates at a time."""
+
+
+def examine(seed: int, steps: int = 100, raft: RaftConfig | None = None) -> Clients:
     """A group under faults, from the beginning to the judgement."""
+    raft = raft or (TENSE if seed % 4 == 3 else RAFT)
     world = World(NAMES[: 3 + seed % 5], seed, CONFIG, raft)
     clients = Clients(world)
     shake(world, clients, steps)
@@ -49,7 +54,8 @@ def one_fault(world: World) -> None:
         (4, lambda: setattr(world, "doubled", rng.choice((0.0, 0.1, 0.4)))),
         (4, lambda: setattr(world, "delay_ms", rng.choice((2, 8, 8, 60)))),
         (4, lambda: setattr(world, "disk_ms", rng.choice((0, 4, 4, 40)))),
-        (5, lambda: _pause(world, rng.choice(names))),
+        (3, lambda: _pause(world, rng.choice(names))),
+        (4, lambda: _pause_leader(world)),
         (5, lambda: _change(world, rng)),
         (3, lambda: _transfer(world, rng.choice(names))),
     )
@@ -82,6 +88,13 @@ def _pause(world: World, name: str) -> None:
     world.nodes[name].paused_until = world.now + world.rng.randrange(50, 1_500)
 
 
+def _pause_leader(world: World) -> None:
+    """So long that others may elect another one."""
+    leader = world.leader()
+    if leader is not None:
+        leader.paused_until = world.now + 4 * world.raft.election_ms
+
+
 def _change(world: World, rng: Random) -> None:
     leader = world.leader()
     if leader is None:
@@ -110,8 +123,20 @@ def shake(world: World, clients: Clients, steps: int) -> None:
         if rng.random() < 0.28:
             one_fault(world)
         for node in rng.sample(list(world.nodes.values()), 2):
-            if node.up and world.now >= node.paused_until:
-                clients.one(node)
+            _call(world, clients, node)
+
+
+def _call(world: World, clients: Clients, node: Node) -> None:
+    """At once, or when a node goes on that stands still: before it hears what has happened."""
+
+    def call() -> None:
+        if node.up and world.now >= node.paused_until:
+            clients.one(node)
+
+    if world.now < node.paused_until:
+        world.later(node.paused_until - world.now, call)
+    else:
+        call()
 
 
 def settle(world: World, clients: Clients) -> None:

@@ -47,7 +47,7 @@ def scenarios() -> None:
 def histories() -> None:
     """Clients under random faults."""
     for seed in range(30):
-        examine(seed, 60)
+        examine(seed, 80)
 
 
 def leases() -> None:

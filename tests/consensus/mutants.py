@@ -61,7 +61,7 @@ MUTANTS: dict[str, Mutant] = {
         "Raft._vote",
         'free = self.vote in ("", request.sender) and not self.leader',
         "free = True",
-        (G,),
+        (H,),
     ),
     "votes for a log that is behind": Mutant(
         core,
@@ -146,7 +146,7 @@ MUTANTS: dict[str, Mutant] = {
         "Raft._store",
         "if known == entry.term:",
         "if known is not None:",
-        (G,),
+        (H,),
     ),
     "learns of commits beyond what agrees": Mutant(
         core,
@@ -160,7 +160,7 @@ MUTANTS: dict[str, Mutant] = {
         "_heartbeat",
         "min(progress.match, raft.commit)",
         "raft.commit",
-        (G,),
+        (H,),
     ),
     "counts what is stored although it was replaced": Mutant(
         core,
@@ -345,7 +345,7 @@ MUTANTS: dict[str, Mutant] = {
         "_begin_read",
         "raft.configuration.majority({raft.node}) or _leased(raft)",
         "True",
-        (G,),
+        (H,),
     ),
     "reads before a commit of its term": Mutant(
         leading,
