@@ -77,7 +77,9 @@ class Connection:
         self._body += data
 
     def on_message_complete(self) -> None:
+        assert self._parser is not None
         self._complete = True
+        self.alive = self._parser.should_keep_alive()  # later it does not know any more
 
     # --- exchanges -------------------------------------------------------------------------------
 
@@ -89,7 +91,6 @@ class Connection:
         answer = bytes(self._body)
         assert self._parser is not None
         status = self._parser.get_status_code()
-        self.alive = self._parser.should_keep_alive()
         return status, answer
 
     async def stream(self, path: str, body: bytes, token: str) -> AsyncGenerator[bytes, None]:
