@@ -11,10 +11,8 @@ from service_cluster import Node, World
 from somart.consensus.proposal import Key, Proposal, Row, TransactionId
 from somart.consensus.service import Failure
 from somart.consensus.state import Outcome
-from somart.simulate.histories import FAIL, OK, UNKNOWN, Call
-from somart.simulate.linearizability import check
-from somart.simulate.models import MODELS, two_ways_out
-from somart.simulate.serializability import check_appends, check_registers
+from somart.simulate.histories import FAIL, OK, UNKNOWN, Call, History
+from somart.simulate.judging import judge
 
 REGISTERS, SETS, STORE, LIVES = "registers", "key sets", "store", "lifecycles"
 LISTS = "lists"
@@ -117,6 +115,13 @@ BODIES: dict[str, Callable[[View, Operation], Any]] = {
     STORE: _transact,
     LISTS: _lists,
     LIVES: _life,
+}
+KINDS = {
+    REGISTERS: ("registers", 0),
+    SETS: ("key sets", ()),
+    LIVES: ("lifecycles", "new"),
+    LISTS: ("list transactions", None),
+    STORE: ("register transactions", NOTHING),
 }
 EDGES = (("new", "paid"), ("new", "void"), ("paid", "sent"), ("paid", "back"), ("sent", "back"))
 
@@ -277,20 +282,21 @@ class Clients:
         for give_up in list(self.waiting.values()):
             give_up()
 
+    def histories(self) -> list[History]:
+        """All calls, as files could hold them."""
+        found = []
+        for kind, (model, initial) in KINDS.items():
+            calls = sorted(self.calls[kind], key=lambda call: call.began)
+            if kind == STORE:
+                calls = [_with_values(call) for call in calls]
+            found.append(History(model, tuple(calls), initial))
+        return found
+
     def judge(self) -> None:
         """Raises AssertionError when no order explains what the clients were told."""
-        for kind in (REGISTERS, SETS, LIVES):
-            initial = {REGISTERS: 0, LIVES: "new"}.get(kind, ())
-            calls = sorted(self.calls[kind], key=lambda call: call.began)
-            found = check(MODELS[kind], calls, initial)
-            assert found is None, f"{kind}: {found}"
-        torn = two_ways_out(tuple(self.calls[LIVES]), "new")
-        assert not torn, torn
-        anomalies = check_appends(sorted(self.calls[LISTS], key=lambda call: call.began))
-        assert not anomalies, str(anomalies[0])
-        transfers = [_with_values(call) for call in self.calls[STORE]]
-        anomalies = check_registers(sorted(transfers, key=lambda call: call.began), NOTHING)
-        assert not anomalies, str(anomalies[0])
+        for history in self.histories():
+            wrong = judge(history)
+            assert not wrong, f"{history.model}: {wrong[0]}"
         for call in self.calls[STORE]:
             if call.outcome == OK and None not in call.result:
                 assert sum(map(_balance, call.result)) == 0, f"money came from nowhere: {call}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from fault_plan import LEASES, examine, lose_power
 
+from somart.simulate.histories import read_history, write_history
+from somart.simulate.judging import judge
+
 SEEDS = 100
 POWER_LOSSES = 30
 
@@ -24,3 +27,13 @@ def test_with_leases_and_clocks_that_keep_to_the_assumption(seed: int) -> None:
 @pytest.mark.slow
 def test_power_loss_on_all_nodes_at_once() -> None:
     assert lose_power(POWER_LOSSES, seed=1) > POWER_LOSSES
+
+
+@pytest.mark.slow
+def test_histories_of_a_group_can_be_judged_by_others() -> None:
+    for history in examine(5).histories():
+        lines = list(write_history(history))
+        again = read_history(lines)
+        assert len(again.calls) == len(lines) - 1 > 5
+        assert sorted(map(str, again.calls)) == sorted(map(str, history.calls))
+        assert not judge(again)

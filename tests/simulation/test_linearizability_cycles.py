@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from somart.simulate.graphs import shortest_cycle, strong_components
-from somart.simulate.histories import FAIL, OK, UNKNOWN, Call, HistoryError
+from somart.simulate.histories import FAIL, OK, UNKNOWN, Call, History, HistoryError
+from somart.simulate.judging import judge
 from somart.simulate.serializability import check_appends, check_registers
 
 
@@ -141,6 +142,15 @@ def test_what_the_checkers_do_not_take() -> None:
         check_appends([tx(1, [w("x", 1)])])
     with pytest.raises(HistoryError, match="twice"):
         check_appends([tx(1, [a("x", 1)]), tx(2, [a("x", 1)])])
+
+
+def test_any_history_can_be_judged() -> None:
+    assert judge(History("list transactions", tuple(LISTS["G0"])))[0].startswith("G0: ww ww")
+    assert judge(History("register transactions", tuple(REGISTERS["lost update"]), 0))
+    torn = tuple(Call(n, ("move", "i", "new", to), 0, 1, OK, True) for n, to in enumerate("ab"))
+    assert len(judge(History("lifecycles", torn, "new"))) == 2
+    with pytest.raises(HistoryError, match="no such model: queue"):
+        judge(History("queue", ()))
 
 
 # --- stores --------------------------------------------------------------------------------------
