@@ -30,12 +30,16 @@ TENSE = RaftConfig(election_ms=40, heartbeat_ms=10, window=3, append_bytes=500)
 
 def examine(seed: int, steps: int = 100, raft: RaftConfig | None = None) -> Clients:
     """A group under faults, from the beginning to the judgement."""
-    raft = raft or (TENSE if seed % 4 == 3 else RAFT)
-    world = World(NAMES[: 3 + seed % 5], seed, CONFIG, raft)
-    clients = Clients(world)
-    shake(world, clients, steps)
-    settle(world, clients)
+    clients = group(seed, raft)
+    shake(clients.world, clients, steps)
+    settle(clients.world, clients)
     return clients
+
+
+def group(seed: int, raft: RaftConfig | None = None) -> Clients:
+    """The clients of a new group; every fourth seed is tense."""
+    raft = raft or (TENSE if seed % 4 == 3 else RAFT)
+    return Clients(World(NAMES[: 3 + seed % 5], seed, CONFIG, raft))
 
 
 def one_fault(world: World) -> None:

@@ -2,7 +2,7 @@
 
 Each seed is a group of three to seven members with clients; their histories are judged as in
 `tests/consensus`. Then all nodes lose power at once, half as often as there were seeds. Prints the
-seeds that fail, and the figures of the campaign.
+seeds that fail, whose histories it leaves as files, and the figures of the campaign.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "consensus"))
 
-from fault_plan import CONFIG, NAMES, lose_power, settle, shake
-from history_clients import Clients
-from service_cluster import World
+from fault_plan import group, lose_power, settle, shake
+
+from somart.simulate.histories import write_history
 
 STEPS = 150
 
 
 def one(seed: int, outcomes: Counter[str]) -> str:
     """Why a seed fails; empty if it does not."""
-    world = World(NAMES[: 3 + seed % 5], seed, CONFIG)
-    clients = Clients(world)
+    clients = group(seed)
     try:
-        shake(world, clients, STEPS)
-        settle(world, clients)
+        shake(clients.world, clients, STEPS)
+        settle(clients.world, clients)
     except Exception as error:  # whatever it is, it is a finding
+        for history in clients.histories():
+            path = Path(f"history-{seed}-{history.model.replace(' ', '-')}.jsonl")
+            path.write_text("\n".join(write_history(history)) + "\n")
         return f"{type(error).__name__}: {error}"
     outcomes.update(call.outcome for calls in clients.calls.values() for call in calls)
     return ""
