@@ -149,9 +149,13 @@ class Comparison:
         if self._tries > TRIES or self.peer not in self._context.linked:
             self.end(False)
             return
-        self._context.send(self.peer, self._message)
+        self._context.send(self.peer, self._message, self._lost)
         delay = self._context.config.resend_ms * 2**self._tries
         self._timer = self._context.later(delay, self._send)
+
+    def _lost(self) -> None:
+        """The disk has refused what the message tells of."""
+        self.end(False)
 
     # --- answers ---------------------------------------------------------------------------------
 

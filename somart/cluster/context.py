@@ -77,9 +77,10 @@ class Context:
 
     # --- outputs ---------------------------------------------------------------------------------
 
-    def send(self, to: str, message: Message) -> None:
+    def send(self, to: str, message: Message, lost: Callable[[], None] | None = None) -> None:
         """To a peer, if there is a link with it. What tells of entries leaves when all that it may
-        tell is durable: others must not keep what a crash or a full disk takes back here."""
+        tell is durable: others must not keep what a crash or a full disk takes back here. It is
+        not to be sent again once `lost` has been called."""
         if to not in self.linked:
             return
         if not isinstance(message, _TELLING):
@@ -91,6 +92,8 @@ class Context:
             if ok or not waiting:  # else it tells of what is no more; who has asked asks again
                 self.outputs.append(Send(to, message))
                 self.wake()
+            elif lost is not None:
+                lost()
 
         self.when_stored(stored)
         waiting = True

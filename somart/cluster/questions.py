@@ -89,7 +89,7 @@ class One:
         self._key = key
         self._segment = segment_of(key)
         self._answer = answer
-        self._found = self._context.replica.write_of(table, key)
+        self._found: Write | None = None
         self._authority = reads.serves(table, self._segment)
         self._open: dict[str, bool] = {}
         self._versions: dict[str, VersionWire | None] = {}
@@ -156,6 +156,8 @@ class One:
             nodes = [*self._silent, *self._open]
             self._answer(unavailable(nodes, self._table, [self._segment]))
             return
+        # What lies here is looked at now: what was here before may have been lost by the disk.
+        self._found = newest(self._context.replica.write_of(self._table, self._key), self._found)
         self._repair()
         self._reads.causality.wait(self._seen, self._caught_up)
 

@@ -217,6 +217,7 @@ class ClusterEngine(StandaloneEngine):
         write = await answered(partial(remote.get, name, key), self.waiter)
         if write is not None:
             self.replica.observe(Stamp(*write.version.stamp))
+        transaction.wait_for = max(transaction.wait_for, table.ticket)  # it may be of this node
         take_key(transaction, table, key, write, self.clock())
 
     async def fetch_all(self, transaction: Transaction, table: Table, values: bool) -> None:
@@ -348,7 +349,7 @@ class ClusterEngine(StandaloneEngine):
     def _commit(self, transaction: Transaction) -> int:
         if not any(table in self._versions for table in transaction.writes):
             return super().commit(transaction)
-        if not transaction.valid():
+        if not transaction.valid() or (transaction.far is not None and self._lost(transaction)):
             raise Conflict
         plan = self._plan(transaction)
         changes = self._changes(transaction)
@@ -360,6 +361,11 @@ class ClusterEngine(StandaloneEngine):
         assert ticket in (expected, DURABLE), "on_batch must not make a commit of its own"
         ticket = max(ticket, transaction.wait_for)
         return ticket if ticket > self._settled or self._failed else DURABLE
+
+    def _lost(self, transaction: Transaction) -> bool:
+        """Whether the disk has refused a commit that the transaction may have seen."""
+        seen = transaction.wait_for
+        return any(low <= seen <= high for low, high, _ in self._failed)
 
     def _plan(self, transaction: Transaction) -> list[Change]:
         """What the transaction writes to replicated tables, with versions: one stamp for all."""

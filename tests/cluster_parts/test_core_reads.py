@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from core_network import CoreNetwork, cluster
+from core_network import CoreNetwork, Host, cluster
 
 from somart import SomaError
 from somart.cluster.hashing import segment_of
-from somart.cluster.messages import GetReply, Message, Values
+from somart.cluster.messages import GetReply, Message, Values, VersionWire, Write
 
 STOCK = "Shop.stock"
 
@@ -192,3 +192,48 @@ def test_an_unknown_slot_is_refused() -> None:
     net.hosts["n1"].do(lambda core: core.receive("n2", Values(7, "Shop.none", [1], "keys", {})))
     (reply,) = [message for message in said if type(message).__name__ == "ValuesReply"]
     assert reply.refused == "no such slot"
+
+
+# --- what the disk refuses -----------------------------------------------------------------------
+
+
+def unstored_deletion(net: CoreNetwork, host: Host, key: str) -> None:
+    """The node has deleted a key, and the disk is about to refuse it."""
+    host._flush_at = net.now + 1_000_000  # the test says when
+    host.disk.full = True
+    stamp = host.engine.replica.tick()
+    gone = Write(STOCK, key, VersionWire((*stamp,), None), None, "")
+    assert host.engine.replica.merge([gone]).applied == 1
+
+
+def the_disk_refuses(net: CoreNetwork, host: Host) -> None:
+    host.engine.flush()
+    host.disk.full = False
+    host._flush_at = -1
+    host.drain()
+    net.run(5_000)
+
+
+@pytest.mark.parametrize("asker", ["owner", "stranger"])
+def test_a_read_does_not_spread_what_the_disk_refuses_meanwhile(asker: str) -> None:
+    net = stocked(3, 8)
+    key = "item3"
+    host = net.hosts[owners(net, key)[0] if asker == "owner" else stranger(net, key)]
+    unstored_deletion(net, host, key)
+    answers = host.ask(lambda done: host.core.get(STOCK, key, done))
+    the_disk_refuses(net, host)
+    assert answers[0].value == "3"
+    assert [net.hosts[id].value("stock", key) for id in owners(net, key)] == [3, 3]
+
+
+def test_a_comparison_does_not_repeat_what_the_disk_has_refused() -> None:
+    net = stocked(3, 8)
+    key = "item3"
+    first, second = owners(net, key)
+    host = net.hosts[first]
+    unstored_deletion(net, host, key)
+    host.do(lambda core: core.compare(second))
+    net.run(200)  # all that remains is to send the entry
+    the_disk_refuses(net, host)
+    assert net.hosts[second].value("stock", key) == 3
+    assert net.same()

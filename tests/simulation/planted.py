@@ -457,9 +457,9 @@ def nobody_answers_reads(patch: Patch) -> None:
     """Answers to single keys always say that nobody knows them."""
     plain = Context.send
 
-    def send(self: Context, to: str, message: Any) -> None:
+    def send(self: Context, to: str, message: Any, lost: Any = None) -> None:
         if isinstance(message, GetReply):
             message = GetReply(message.request, None, message.refused, message.seen)
-        plain(self, to, message)
+        plain(self, to, message, lost)
 
     patch.setattr(Context, "send", send)
