@@ -37,10 +37,11 @@ lint: $(READY) ## check formatting, style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY) ## measure generated code, storage, serving and proofs against their peers
+bench: $(READY) ## measure code, storage, serving, proofs and clusters against their peers
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/verifying.py
-	$(BIN)/python bench/bus.py
+	$(BIN)/python bench/bus.py 3
+	$(BIN)/python bench/cluster.py
 
 soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples, many seeds (SECONDS, KILLS, FACTOR, SEEDS)
 	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)

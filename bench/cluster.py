@@ -27,8 +27,9 @@ from processes import BUS_ABOVE_HTTP, HERE, Server
 
 LOAD = str(HERE / "peers" / "cluster_load.py")
 CLIENTS = (1, 16, 64)
-VISIBLE_WRITES = 40
-ROUNDS = 3
+FEW_AND_MANY = (1, 64)
+VISIBLE_WRITES = 100
+ROUNDS = 2
 
 
 class Sample(NamedTuple):
@@ -224,19 +225,19 @@ def eventual(seconds: float) -> list[Figure]:
             rows.append(("Redis SET, synced, one replica", "redis-set", redis, str(redis[0].port)))
         found: dict[tuple[str, int], list[Sample]] = {}
         for _ in range(ROUNDS):
-            for clients in CLIENTS:
+            for clients in FEW_AND_MANY:
                 for name, kind, servers, ports in rows:
-                    sample = load(name, kind, servers, ports, clients, seconds / 2)
+                    sample = load(name, kind, servers, ports, clients, seconds)
                     found.setdefault((name, clients), []).append(sample)
         middle = {key: median(samples) for key, samples in found.items()}
-        show("eventual", [middle[name, c] for name, *_ in rows for c in CLIENTS])
+        show("eventual", [middle[name, c] for name, *_ in rows for c in FEW_AND_MANY])
         own, plain = (statistics.median(s.p50 for s in found[rows[n][0], 1]) for n in (0, 1))
         more = Figure("eventual write over a local one, p50", own - plain, 0.4, unit="ms")
         figures = [more, seen_elsewhere(ours)]
         if lacking:
             sys.stdout.write(f"no comparison with Redis: {lacking}\n")
             return figures
-        for clients in CLIENTS:
+        for clients in FEW_AND_MANY:
             mine, other = (middle[rows[n][0], clients].rate for n in (0, 2))
             figures.append(ratio(f"eventual puts / Redis SETs, {clients}", mine, other, 0.0))
     return figures
@@ -260,7 +261,7 @@ def seen_elsewhere(found: list[Server]) -> Figure:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.2
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.8
     wanted = sys.argv[2:] or ["eventual", "strong", "failover"]
     figures: list[Figure] = []
     if "eventual" in wanted:

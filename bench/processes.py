@@ -139,8 +139,9 @@ def nodes(cell: Path, folder: Path, count: int = 3) -> Iterator[list[Server]]:
         first = stack.enter_context(server(*_node("node1", cell, folder, None), folder))
         found = [first]
         for number in range(2, count + 1):
-            words = _node(f"node{number}", cell, folder, first.port)
-            found.append(stack.enter_context(server(*words, folder)))
+            name, command, port = _node(f"node{number}", cell, folder, first.port)
+            found.append(Server(name, command, port, folder / f"{name}.log"))
+            stack.callback(found[-1].stop)
         wait_for(lambda: all(complete(one, count) for one in found), "the cluster to be complete")
         yield found
 
