@@ -226,6 +226,8 @@ class ConsensusEngine(ClusterEngine):
     def commit(self, transaction: Transaction) -> int:
         """Proposes what touches strong memory; the ticket is negative then."""
         strong = self.strong
+        if not self.strong_names and TICK.get() is None:
+            return super().commit(transaction)
         wrote = TICK.get() is not None or any(table in strong for table in transaction.writes)
         if not wrote and not self._read_strong(transaction):
             return super().commit(transaction)
