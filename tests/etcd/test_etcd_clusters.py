@@ -218,10 +218,15 @@ class Served:
     def call(self, handler: str, **args: Any) -> tuple[int, Any]:
         return self._request("POST", f"/{handler}", json.dumps(args))
 
-    def _request(self, method: str, path: str, body: str | None) -> tuple[int, Any]:
+    def repeat(self, key: str, handler: str, **args: Any) -> tuple[int, Any]:
+        return self._request("POST", f"/{handler}", json.dumps(args), {"Idempotency-Key": key})
+
+    def _request(
+        self, method: str, path: str, body: str | None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             text = answer.read()
             return answer.status, json.loads(text) if text[:1] in b"{[" else text
@@ -251,6 +256,9 @@ def test_served_nodes_share_what_they_have_in_etcd_and_one_may_die(
         status = second.get("/__soma/cluster")[1]
         assert status["leader"] == "n1"
         assert list(status["etcd"]["nodes"]) == ["n1", "n2"]
+        moved = first.repeat("k1", "book_trade", data={"id": "T2", "symbol": "B"})
+        assert moved[0] == 200
+        assert second.repeat("k1", "book_trade", data={"id": "T2", "symbol": "B"}) == moved
         first.kill()
         assert second.call("execute", id="T1")[1]["status"] == "executed"
         for _ in range(1_000):  # until the lease of the first one has run out
