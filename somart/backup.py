@@ -5,7 +5,7 @@ row of a table each, and a trailer with the number of rows and a SHA-256 over al
 so that a file that is cut or changed is known. Entries in memory are only ever replaced, never
 changed: what is copied at one moment is the state of one revision, and is written out while the
 node goes on. Strong tables are those of the applied index, eventual ones carry their versions;
-of sharded slots a node has what it owns, so each owner is to be backed up.
+what of a sharded slot lies on other nodes only, these are asked for.
 
 What is restored founds a cluster of its own: a directory without a node's id or a log, which the
 first node to open it takes as what it brings with it; others join, as many as there shall be.
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from .cluster.identity import digests_of
 from .cluster.ids import LAST_ID
 from .cluster.ids import TABLE as ID_TABLE
+from .cluster.replica import entry_of_write, from_wire
 from .cluster.versions import Version, packed, unpacked
 from .cluster.versiontable import VersionTable
 from .engines.cluster import STAMPS, SYSTEM
@@ -36,6 +37,7 @@ from .memory.properties import SlotRules
 from .memory.table import Entry, Key, Table
 
 if TYPE_CHECKING:
+    from .cluster.messages import Write
     from .engines.standalone import StandaloneEngine
     from .spec import ProgramSpec
 
@@ -76,11 +78,27 @@ class Restored:
 
 
 @dataclass(slots=True)
-class _Copy:
+class Part:
+    """What is copied of one table."""
+
     table: Table
     entries: dict[Key, Entry]
     versions: dict[str, tuple[Version, int]]
     """Version and time of its end, by key; with the keys that were deleted."""
+
+    def take(self, writes: Iterable[Write]) -> None:
+        """Adds what other nodes hold, where it is newer. Raises SomaError for unreadable values."""
+        for write in writes:
+            version = from_wire(write.version)
+            known = self.versions.get(write.key)
+            if known is not None and known[0].stamp >= version.stamp:
+                continue
+            self.versions[write.key] = (version, write.expires)
+            entry = entry_of_write(write)
+            if entry is not None:
+                self.entries[write.key] = entry
+            else:
+                self.entries.pop(write.key, None)
 
 
 class Copy:
@@ -88,8 +106,8 @@ class Copy:
 
     def __init__(self, spec: ProgramSpec, engine: StandaloneEngine, node: str = "") -> None:
         self._engine = engine
-        self._tables = [_copy_of(table, engine) for table in _tables_of(engine)]
-        self.counters = [c.table.name for c in self._tables if c.table.name.endswith(_COUNTER)]
+        self.parts = [_copy_of(table, engine) for table in _tables_of(engine)]
+        self.counters = [p.table.name for p in self.parts if p.table.name.endswith(_COUNTER)]
         self.ticket = engine.last_ticket
         """What must be durable before any of it may be told."""
         self.ids: dict[str, int] = {}
@@ -127,10 +145,10 @@ class Copy:
 
     def _lines(self) -> Iterator[bytes]:
         tables = [
-            [c.table.name, c.table.log, c.table.textual, bool(c.versions)] for c in self._tables
+            [c.table.name, c.table.log, c.table.textual, bool(c.versions)] for c in self.parts
         ]
         yield _line({**self._header, "tables": tables, "ids": self.ids})
-        for number, copy in enumerate(self._tables):
+        for number, copy in enumerate(self.parts):
             for key, entry in copy.entries.items():
                 row = self._engine.row(copy.table, key, entry)
                 assert row is not None
@@ -151,13 +169,13 @@ def _tables_of(engine: StandaloneEngine) -> list[Table]:
     ]
 
 
-def _copy_of(table: Table, engine: StandaloneEngine) -> _Copy:
+def _copy_of(table: Table, engine: StandaloneEngine) -> Part:
     table.ready()
     versions: VersionTable | None = engine.versions_of(table)
     found: dict[str, tuple[Version, int]] = {}
     if versions is not None:
         found = {key: (one, versions.expires(key)) for key, one in versions.items()}
-    return _Copy(table, dict(table.entries), found)
+    return Part(table, dict(table.entries), found)
 
 
 def _line(what: Any) -> bytes:

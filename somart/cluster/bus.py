@@ -14,6 +14,7 @@ from typing import Protocol
 
 import trio
 
+from ..errors import SomaError
 from ..serve.log import printable
 from .backoff import Backoff
 from .channel import FAREWELL_SECONDS, HUNG_UP, Channel, LinkError, dial, innermost, shake
@@ -324,9 +325,11 @@ class Bus:
                 if not isinstance(message, Command):
                     continue
                 if message.name == BACKUP and self._backup is not None:
-                    if backup is None:
-                        backup = await self._backup()
-                    channel.send(Chunk(next(backup, b"")))
+                    try:
+                        backup = backup or await self._backup()
+                        channel.send(Chunk(next(backup, b"")))
+                    except SomaError as error:
+                        channel.send(Done(str(error), True))
                     continue
                 refused = Done("this is not a node of a cluster", True)
                 channel.send(self._command(message) if self._command is not None else refused)

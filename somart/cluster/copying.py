@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..backup import Copy
 from ..engines.cluster import ClusterEngine
+from ..engines.remote import answered
 from ..engines.standalone import StandaloneEngine
 
 if TYPE_CHECKING:
@@ -30,16 +32,27 @@ _POLL_SECONDS = 0.02
 
 
 async def backup_of(spec: ProgramSpec, engine: Engine, node: str) -> Iterator[bytes]:
-    """The pieces of a backup, once all that is in it is durable. Raises SomaError."""
+    """The pieces of a backup, once all that is in it is durable. Raises SomaError, also when
+    nobody answers for a part of a sharded slot."""
     assert isinstance(engine, StandaloneEngine)
     copy = Copy(spec, engine, node)
     if isinstance(engine, ClusterEngine):
+        await _fetch_shards(engine, copy)
         known = set(engine.ids.counters)
         for name in copy.counters:
             if name in known:
                 copy.ids[name] = await _highest_id(engine.ids, name)
     await engine.wait_durable(copy.ticket)
     return copy.chunks()
+
+
+async def _fetch_shards(engine: ClusterEngine, copy: Copy) -> None:
+    """What of sharded slots lies on other nodes only, as it is a moment later."""
+    remote = engine.remote
+    for part in copy.parts:
+        name = part.table.name
+        if remote is not None and engine.sharded(part.table) and not remote.whole(name):
+            part.take(await answered(partial(remote.entries, name, True), engine.waiter))
 
 
 async def _highest_id(ids: Ids, name: str) -> int:

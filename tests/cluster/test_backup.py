@@ -233,6 +233,44 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(BANK, tmp_path_factory.mktemp("bank"))
 
 
+SHARDED = """
+cell Store {
+    memory { things: Map<String, Int> [persistent] }
+    scale { replicas: 4, shard: things, consistency: eventual, tolerance: 0 }
+    on put(key: String, value: Int) { things.set(key, value) }
+    on remove(key: String) { things.delete(key) }
+    on all() { return things.keys() }
+}
+"""
+
+
+@pytest.mark.slow
+def test_shards_of_other_nodes_are_in_the_backup(tmp_path: Path) -> None:
+    package, file = build(SHARDED, tmp_path / "store"), tmp_path / "backup"
+    names = sorted(f"k{number}" for number in range(30))
+    with Cluster(package, tmp_path / "old") as cluster:
+        nodes = cluster.of(2)
+        for number, name in enumerate(names):
+            body = {"key": name, "value": number}
+            assert nodes[number % 2].request("POST", "/put", body).status == 200
+        assert nodes[0].request("POST", "/remove", {"key": names.pop()}).status == 200
+        for node in nodes:
+            until(lambda node=node: node.get("/all") == names, f"{node.name} has all keys")
+        assert run_command(["backup", nodes[1].bus, "-o", str(file)]) == 0
+
+        nodes[0].kill()
+        again = tmp_path / "again"
+        until(lambda: run_command(["backup", nodes[1].bus, "-o", str(again)]) == 1, "a refusal")
+        assert sorted(path.name for path in tmp_path.glob("again*")) == []
+
+    with Cluster(package, tmp_path / "new") as cluster:
+        first = cluster.add()
+        assert run_command(["restore", str(file), "--data", str(first.data)]) == 0
+        first.start()
+        first.wait_ready()
+        assert first.get("/all") == names
+
+
 class Movers:
     """Clients that move money until the block ends."""
 
