@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -261,6 +262,7 @@ def seen_elsewhere(found: list[Server]) -> Figure:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all servers are ended, too
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.8
     wanted = sys.argv[2:] or ["eventual", "strong", "failover"]
     figures: list[Figure] = []
