@@ -17,7 +17,7 @@ from ..std.clock import format_date
 from ..tape import Tape
 from ..timers import Gate
 from ..values import Value
-from .history import ERROR, OK, RUNNING, Operation
+from .history import ERROR, OK, RUNNING, UNKNOWN, Operation
 from .machine import Birth, Machine
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Application:
                 operation.cell, operation.handler, list(operation.args)
             )
         except SomaError as error:
-            return ERROR, str(error)
+            return UNKNOWN if error.definite is False else ERROR, str(error)
 
     # --- the process -----------------------------------------------------------------------------
 

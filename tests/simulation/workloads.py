@@ -17,9 +17,12 @@ from somart.cluster.causal import Causality
 from somart.cluster.config import ClusterConfig
 from somart.errors import SomaError
 from somart.merge import joined
+from somart.simulate import histories
 from somart.simulate.cluster_checks import ClusterClients
 from somart.simulate.faults import KINDS
+from somart.simulate.histories import Call, History
 from somart.simulate.history import ERROR, OK, UNKNOWN, Operation
+from somart.simulate.judging import judge
 from somart.simulate.machine import Machine
 from somart.simulate.member import Member
 from somart.simulate.simulation import Outcome, Settings, simulate
@@ -263,6 +266,99 @@ class Lifecycle(Bundled):
         return "Orders", handler, (rng.choice(placed),)
 
 
+class Strong(Bundled):
+    """All nodes together behave as one register per key and one journal."""
+
+    name = "strong"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._judged = False
+
+    def choose(self, rng: Random, number: int) -> Choice:
+        handler = self.pick(rng, {"write": 4, "read": 6, "swap": 6, "note": 2, "notes": 1})
+        key = f"k{number // (2 * PER_KEY)}"
+        before = [o.args[-1] for o in self.operations[-4:] if o.handler in ("write", "swap")]
+        args: dict[str, tuple[Value, ...]] = {
+            "write": (key, number),
+            "read": (key,),
+            "swap": (key, rng.choice([*before, 0]), number),
+            "note": (number,),
+            "notes": (),
+        }
+        return "Strong", handler, args[handler]
+
+    def verdict(self) -> Sequence[str]:
+        wrong = list(super().verdict()) or self._unequal() or self._last_reads()
+        if not wrong and not self._judged:
+            self._judged = True
+            for text in (*self._not_linearizable(), *self._records()):
+                self.simulation.fail(text)
+        return wrong
+
+    def _unequal(self) -> list[str]:
+        states = {m.id: sorted(map(repr, m.engine.strong.dump())) for m in self.processes()}
+        first = next(iter(states))
+        return [
+            f"replicas differ: {first} and {id}" for id in states if states[id] != states[first]
+        ]
+
+    def _last_reads(self) -> list[str]:
+        """Asked once all is well, every node answers."""
+        asked = [o for o in self.operations if o.number < 0]
+        refused = [f"last read: {o}" for o in asked if o.status != OK]
+        if refused:
+            self.operations = [o for o in self.operations if o.number >= 0]
+            return refused
+        if asked:
+            return []
+        now = self.simulation.world.now
+        keys = sorted({o.args[0] for o in self.operations if o.handler in ("write", "swap")})
+        for machine in self.simulation.machines:
+            for handler, *args in (("notes",), *(("read", key) for key in keys)):
+                operation = Operation(-1, machine.name, "Strong", handler, tuple(args), now)
+                self.operations.append(operation)
+                self.send(machine, operation)
+        return ["the last answers are not there yet"]
+
+    def _not_linearizable(self) -> list[str]:
+        outcomes = {OK: histories.OK, ERROR: histories.FAIL, UNKNOWN: histories.UNKNOWN}
+        calls = []
+        for number, o in enumerate(self.operations):
+            if o.handler in ("write", "read", "swap"):
+                name = "cas" if o.handler == "swap" else o.handler
+                result = None if o.handler == "write" else o.result
+                ended = o.ended if o.ended >= 0 else None
+                outcome = outcomes[o.status]
+                calls.append(Call(number, (name, *o.args), o.began, ended, outcome, result))
+        return judge(History("registers", tuple(calls), 0))
+
+    def _records(self) -> list[str]:
+        """Every acknowledged record is there once, and whoever looked saw a beginning of it all."""
+        kept = next(o.result for o in reversed(self.operations) if o.handler == "notes")
+        promised = {o.args[0] for o in self.results("note")}
+        wrong = [f"lost record: {number}" for number in sorted(promised - set(kept))]
+        if len(set(kept)) < len(kept):
+            wrong.append(f"repeated record: {kept}")
+        seen = [o for o in self.results("notes") if o.result != kept[: len(o.result)]]
+        return wrong + [f"order: {o} is no beginning of {kept}" for o in seen]
+
+    def may_wipe(self, machine: Machine) -> bool:
+        """A voter may go when the others know all that it does, and all votes are theirs."""
+        victim = machine.process
+        others = [other for other in self.processes() if other is not victim]
+        if not isinstance(victim, Member) or victim.engine.service is None:
+            return False
+        voters = victim.engine.service.raft.configuration.members()
+        return len(others) == len(self.simulation.machines) - 1 and all(
+            other.engine.idle
+            and other.engine.origin in voters
+            and other.engine.service.raft.configuration.members() == voters
+            and other.engine.service.raft.log.last == victim.engine.service.raft.log.last
+            for other in others
+        )
+
+
 class Ticker(Bundled):
     """One node runs the schedule once the members agree, and an `after` runs once."""
 
@@ -288,7 +384,8 @@ class Ticker(Bundled):
 
 
 WORKLOADS: dict[str, Callable[[], Bundled]] = {
-    kind.name: kind for kind in (Registers, Counters, Logs, Sharded, Causal, Lifecycle, Ticker)
+    kind.name: kind
+    for kind in (Registers, Counters, Logs, Sharded, Causal, Lifecycle, Ticker, Strong)
 }
 
 NAMES = tuple(WORKLOADS)
