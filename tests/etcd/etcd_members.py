@@ -84,6 +84,10 @@ class Members:
         process.wait(5)
         self._processes[index] = None
 
+    def wipe(self, index: int) -> None:
+        """Takes away what a member had stored."""
+        shutil.rmtree(self._folder / f"m{index}")
+
     def wait(self) -> None:
         """Until every member that runs says that it is healthy."""
         deadline = time.monotonic() + 20

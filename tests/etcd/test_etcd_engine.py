@@ -244,6 +244,30 @@ def test_without_etcd_reads_and_writes_are_refused_in_time(
         members.close()
 
 
+def test_an_etcd_that_has_gone_back_is_believed(spec: ProgramSpec, tmp_path: Path) -> None:
+    members = Members(tmp_path, 1)
+
+    async def test() -> None:
+        async with nodes(spec, members.endpoints, 1) as (a,):
+            for number in range(20):
+                await call(a, "put", "x", number)
+                await call(a, "note", "t")
+            members.kill(0)
+            members.wipe(0)
+            members.start(0)
+            members.wait()
+            assert await call(a, "get", "x") == 0
+            assert await call(a, "notes") == []
+            await call(a, "put", "y", 1)
+            assert await call(a, "names") == ["y"]
+            assert any("gone back" in note for note in a.notes)
+
+    try:
+        run(test)
+    finally:
+        members.close()
+
+
 def test_a_member_that_hangs_leaves_the_outcome_unknown(spec: ProgramSpec, tmp_path: Path) -> None:
     import signal
 

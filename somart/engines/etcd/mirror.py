@@ -127,6 +127,13 @@ class Mirror:
             self._put(name, pair)
         self.applied = revision
 
+    def doubt(self) -> None:
+        """No revision that is known means what it meant: the next `load` replaces every row."""
+        self.applied = 0
+        for rows in self._rows.values():
+            for key in rows:
+                rows[key] = -1
+
     def apply(self, events: Iterable[Json]) -> None:
         """Takes over the events of a watch, in their order."""
         for event in events:

@@ -176,6 +176,14 @@ class EtcdOrder:
                 if self._watching is not None:
                     self._watching.cancel()
 
+    def _begin_anew(self) -> None:
+        """etcd has gone back: somebody has restored an older state. Load everything."""
+        self._note("etcd: its revisions have gone back; loading everything")
+        self._mirror.doubt()
+        self.loaded = trio.Event()
+        if self._watching is not None:
+            self._watching.cancel()
+
     def _moved(self) -> None:
         applied = self.revision
         while self._waiting and self._waiting[0][0] <= applied:
@@ -218,6 +226,8 @@ class EtcdOrder:
             except EtcdError as error:
                 self._fail_readers(readers, str(error))
                 continue
+            if int(answer["header"]["revision"]) < self.revision:
+                self._begin_anew()
             pairs = answer.get("kvs", [])
             revision = int(pairs[0]["mod_revision"]) if pairs else 0
             if revision <= self.revision and self.loaded.is_set():
