@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .database import Row as StoredRow
 
 KEPT = "kept"
-"""The system table with the names of strong tables that this build of the program lacks."""
+"""The system table with the names of all strong tables that a build of the program had here."""
 
 NEW_RECORDS = 1 << 62
 """Keys of log records from here on are a transaction's own, until the proposal is applied."""
@@ -173,15 +173,23 @@ class ConsensusEngine(ClusterEngine):
         if self._database is not None:
             self._database.prepare(system_tables())
             self.strong.stored = self._stored_form
-            for name, kind in self.stored_rows(KEPT):
-                if name not in self.strong_names:
-                    self._keep(name, kind == "log")
+            self._keep_all({name: str(kind) for name, kind in self.stored_rows(KEPT)})
+
+    def _keep_all(self, known: dict[str, str]) -> None:
+        """Takes up the tables that other builds had here, and leaves word of this one's."""
+        own = {name: table.log for name, table in self.strong.tables.items() if table.durable}
+        fresh = [name for name in sorted(own) if name not in known]
+        if fresh:
+            self.record({(KEPT, name): _kind(own[name]) for name in fresh})
+        for name, kind in known.items():
+            if name not in self.strong_names:
+                self._keep(name, kind == _kind(log=True))
 
     def _unknown(self, name: str, log: bool) -> Table | None:
         """A table of a newer build, which another node runs already."""
         if self.service is None:
             return None
-        self.record({(KEPT, name): "log" if log else "map"})
+        self.record({(KEPT, name): _kind(log)})
         return self._keep(name, log)
 
     def _keep(self, name: str, log: bool) -> Table:
@@ -486,6 +494,10 @@ class ConsensusEngine(ClusterEngine):
         self._unstored = None
         service.written(now)
         self.wake()
+
+
+def _kind(log: bool) -> str:
+    return "log" if log else "map"
 
 
 def _nobody() -> None:
