@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ class Network:
     """A machine per node: network namespaces on a bridge, which the test is on as well."""
 
     def __init__(self) -> None:
-        self._tag = f"s{os.getpid() % 100_000}"
+        self._tag = f"s{secrets.token_hex(3)}"  # the system takes its time to forget names
         self._net = f"10.{random.randrange(60, 250)}.{random.randrange(250)}"
         self._spaces: list[str] = []
         run("ip", "link", "add", self._tag, "type", "bridge")
@@ -136,7 +137,7 @@ def network() -> Iterator[Network]:
 def spread(nodes: Cluster, network: Network, tmp_path: Path) -> list[Node]:
     """Three nodes on machines of their own, that see each other."""
     secret = tmp_path / "secret"
-    secret.write_text("0123456789abcdef" * 2, encoding="utf-8")
+    secret.write_text(secrets.token_hex(16), encoding="utf-8")
     made: list[Node] = []
     for _ in range(3):
         try:
