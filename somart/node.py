@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import secrets
@@ -404,7 +405,7 @@ class Node:
             links=app.links,
             core=None if member is None else member.driver,
             concealed=_nothing if member is None else member.concealed,
-            status=None if member is None else member.status_json,
+            status=lambda: json.dumps(self._standing().status()),
             command=None if member is None else member.command,
             backup=partial(backup_of, self._spec, app.engine, member.id if member else name),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 from dataclasses import dataclass
@@ -460,7 +459,3 @@ class ClusterNode:
             found["etcd"] = self._etcd.status()
             found["leader"], found["term"] = self._etcd.leader
         return found
-
-    def status_json(self) -> str:
-        """The same as text."""
-        return json.dumps(self.status())
