@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from serve_cells import PROGRAM
+from serve_cells import PROGRAM, run, serving
 
 from somart import App, SomaError
 from somart.cluster.announcing import Announcer
@@ -140,3 +140,20 @@ def test_the_log_tells_who_comes_and_how_the_node_stands() -> None:
         "cluster: node 'n2' is back (h:2)",
         "cluster: node 'n1' (2 nodes, leader: no)",
     ]
+
+
+def test_who_has_connected_before_a_stop_is_answered() -> None:
+    """Else the client could not know whether its request was carried out."""
+
+    async def test() -> None:
+        async with serving() as server:
+            await server.client().json("GET", "/add/1/1")
+            waiting, silent = server.client(), server.client()
+            server.server.stop()  # before anybody has accepted them
+            await waiting.send(b"GET /add/1/2 HTTP/1.1\r\nHost: here\r\n\r\n")
+            status, headers, body = await waiting.answer()
+            assert (status, body) == (200, b'{"result": 3}')
+            assert headers["connection"] == "close"
+            assert await silent.ended() == b""
+
+    run(test)
