@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from .spec import ProgramSpec
 
 FORMAT = 1
-CHUNK_BYTES = 256 * 1024
-"""What is written or sent at once."""
+CHUNK_BYTES = 32 * 1024
+"""What is made and sent at once: some milliseconds, in which the node does nothing else."""
 
 BATCH_ROWS = 5_000
 """Rows that are restored in one transaction."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from somart.cluster.channel import Channel
     from somart.cluster.messages import Message
 
-AHEAD = 4
+AHEAD = 8
 """Pieces that are asked for before the first of them has come."""
 
 

@@ -330,6 +330,7 @@ class Bus:
                         channel.send(Chunk(next(backup, b"")))
                     except SomaError as error:
                         channel.send(Done(str(error), True))
+                    await trio.lowlevel.checkpoint()  # clients come in between
                     continue
                 refused = Done("this is not a node of a cluster", True)
                 channel.send(self._command(message) if self._command is not None else refused)
