@@ -207,7 +207,7 @@ def _status_change(old: MemberState, new: MemberState) -> Change:
 class Member:
     """A member's state, and what this node alone knows of it (ms of its own monotonic clock)."""
 
-    __slots__ = ("dial_from", "heard", "lost", "since", "state")
+    __slots__ = ("_told", "dial_from", "heard", "lost", "since", "state")
 
     def __init__(self, state: MemberState, now: int) -> None:
         self.state = state
@@ -219,6 +219,16 @@ class Member:
         """When the status became what it is."""
         self.dial_from = now
         """When this node begins to dial it, if there is no link by then."""
+        self._told: tuple[MemberState, int] | None = None
+
+    def tells(self, now: int, interval: int) -> bool:
+        """Whether the member is to be told what it is thought to be: if it does not refute that,
+        not again for a while, since two who doubt each other would never cease to answer."""
+        state, at = self._told or (None, 0)
+        if state == self.state and now - at < interval:
+            return False
+        self._told = self.state, now
+        return True
 
 
 class Table(Mapping[str, Member]):

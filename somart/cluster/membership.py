@@ -538,10 +538,11 @@ class Membership:
             self._agenda.add(self._gossip_from, self._gossip)
 
     def _tell_if_gone(self, peer: str) -> None:
-        """Lets a peer that is thought to be gone know, so that it refutes that; and that this node
-        is alive, which the peer may doubt in its turn."""
+        """Has a peer that is thought to be gone refute that; it may doubt this node in its turn."""
         member = self.members.get(peer)
-        if member is not None and member.state.status != ALIVE and peer in self._links:
+        if member is None or member.state.status == ALIVE or peer not in self._links:
+            return
+        if member.tells(self._now(), self.config.gossip_ms):
             self.send(peer, Gossip([member.state, self.me]))
 
     def _compare_any(self, _: str) -> None:

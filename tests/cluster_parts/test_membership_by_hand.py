@@ -79,7 +79,8 @@ def test_probes_by_order_of_others_are_bounded() -> None:
 
 
 def test_who_is_thought_gone_is_told_so_and_that_we_are_here() -> None:
-    node, _ = _alone(_other("a", "dead"))
+    node, clock = _alone(_other("a", "dead"))
+    clock.now += ClusterConfig().gossip_ms  # it was told when it said its name
     node.receive("a", Gossip([]))
     assert _sent(node, "a") == [Gossip([node.members["a"].state, node.me])]
     node.receive("a", Heartbeat(1, []))
@@ -188,3 +189,17 @@ def test_a_leaving_node_says_goodbye_once_and_then_nothing() -> None:
     _run(node, clock, 30_000)
     node.receive("a", Heartbeat(1, []))
     assert node.take() == ([], [])
+
+
+def test_who_does_not_refute_its_death_is_told_of_it_now_and_then() -> None:
+    node, clock = _alone(_other("a"))
+    node.receive("a", Gossip([_other("a", "suspect")]))
+    told = []
+    for _ in range(20):  # as many copies of one message
+        node.receive("a", Gossip([]))
+        told += [m for m in _sent(node, "a") if isinstance(m, Gossip)]
+    assert len(told) == 1
+    _run(node, clock, ClusterConfig().gossip_ms)
+    node.take()
+    node.receive("a", Gossip([]))
+    assert any(isinstance(m, Gossip) for m in _sent(node, "a"))
