@@ -28,6 +28,9 @@ from somart.cluster.reads import Reads
 from somart.cluster.schedules import Schedules
 from somart.cluster.streams import Outbox
 from somart.cluster.versiontable import VersionTable
+from somart.consensus.proposal import TransactionId
+from somart.consensus.service import Service
+from somart.consensus.state import Outcome, State
 from somart.engines import cluster as engine
 from somart.engines.cluster import ClusterEngine
 from somart.merge import BEGINNING, Stamp
@@ -463,3 +466,42 @@ def nobody_answers_reads(patch: Patch) -> None:
         plain(self, to, message, lost)
 
     patch.setattr(Context, "send", send)
+
+
+# --- strong cells --------------------------------------------------------------------------------
+
+
+@mutant("strong")
+def strong_reads_ask_nobody(patch: Patch) -> None:
+    """A node reads what it has applied, however old that is."""
+    patch.setattr(Service, "read", lambda self, ready, now: ready(None))
+
+
+@mutant("strong")
+def strong_writes_are_not_validated(patch: Patch) -> None:
+    """What a transaction has read may have changed."""
+    patch.setattr(State, "_conflict", lambda self, proposal: "")
+
+
+@mutant("strong")
+def proposals_sent_again_apply_again(patch: Patch) -> None:
+    """A proposal that two leaders were given is carried out twice."""
+    plain = State.apply
+
+    def apply(self: State, command: Any) -> Any:
+        self.sessions.clear()
+        return plain(self, command)
+
+    patch.setattr(State, "apply", apply)
+
+
+@mutant("strong")
+def strong_answers_come_before_the_quorum(patch: Patch) -> None:
+    """A proposal counts as applied once it has been handed over."""
+    plain = Service.propose
+
+    def propose(self: Service, make: Any, done: Any, now: int) -> None:
+        plain(self, make, lambda answer: None, now)
+        done(Outcome(TransactionId(self.node, self.session, self.number), self.revision))
+
+    patch.setattr(Service, "propose", propose)
