@@ -41,6 +41,7 @@ class Chat(Cell):
         "message_lifecycle",
         "sent",
         (Arrow("sent", "delivered"), Arrow("delivered", "read"), Arrow("*", "expired")),
+        shared=True,
     )
 
     @handler("post", "room", "user", "text")

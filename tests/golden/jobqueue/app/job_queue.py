@@ -50,6 +50,7 @@ class JobQueue(Cell):
             Arrow("claimed", "cancelled"),
             Arrow("*", "expired"),
         ),
+        shared=True,
     )
 
     @handler("submit", "data")

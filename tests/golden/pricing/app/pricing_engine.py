@@ -55,6 +55,7 @@ class PricingEngine(Cell):
             Arrow("retrying", "failed"),
             Arrow("*", "eod_frozen"),
         ),
+        shared=True,
     )
 
     @handler("book_trade", "data")
