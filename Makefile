@@ -29,7 +29,7 @@ demo: $(READY) ## check, verify, build, kill -9, and the paper's six phases on t
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python examples/demo.py
 
 test: $(READY) ## run all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY) ## check formatting, style, types and layers
 	$(BIN)/black --check --quiet .
