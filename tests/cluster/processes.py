@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -39,6 +40,10 @@ dial_most_ms = 300
 """
 
 
+BELOW_EPHEMERAL = (12_000, 32_000)
+"""Ports that the system gives to nobody by itself: a node that restarts finds its own free."""
+
+
 def build(source: str, folder: Path, manifest: str = MANIFEST) -> Path:
     """Builds a program once; gives the folder to run `python -m nodes` in."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,13 +59,11 @@ def free_ports() -> int:
     """A port whose two neighbours are free as well."""
     while True:
         with ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
+            port = random.randrange(*BELOW_EPHEMERAL)
             try:
-                for offset in (1, 2):
-                    other = stack.enter_context(socket.socket())
-                    other.bind(("127.0.0.1", port + offset))
+                for offset in (0, 1, 2):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port + offset))
             except (OSError, OverflowError):
                 continue
             return port
