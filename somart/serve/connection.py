@@ -40,6 +40,7 @@ class Connection:
         "_done",
         "_ended",
         "_fault",
+        "_fresh",
         "_parser",
         "_pipe",
         "_running",
@@ -56,6 +57,7 @@ class Connection:
         self._parser = RequestParser(server.limits)
         self._ended = False
         self._fault: Exception | None = None
+        self._fresh = True  # nothing has been asked yet
         self._running: tuple[Request, Ended, float] | None = None
         self._done: Answered | None = None
         self._unsent = b""
@@ -82,18 +84,22 @@ class Connection:
         """After a deadline, or when the server stops: what has arrived in full is answered."""
         if self._parser.receiving:
             await self._refuse(408, "the request took too long")
+        elif self._fresh and self._server.stopping:
+            await self._serve_last()
         elif self.idle or self._parser.requests:
             self._parser.feed(self._pipe.try_receive(self._server.limits.receive_bytes))
             await self._answer_all(last=True)
 
     async def _serve_last(self) -> None:
-        """A client that came when the server was about to stop: its request is on its way."""
+        """A client that came just before the server stopped: its request is on its way."""
         limits = self._server.limits
-        with trio.move_on_after(limits.reap_seconds):
+        with trio.move_on_after(limits.newcomer_seconds) as patience:
             while not self._parser.requests and self._parser.refusal is None:
                 data = await self._pipe.receive(limits.receive_bytes)
                 if not data:
                     return
+                if not self._parser.receiving:
+                    patience.deadline = trio.current_time() + limits.request_seconds
                 self._parser.feed(data)
         await self._answer_all(last=True)
 
@@ -148,6 +154,7 @@ class Connection:
             return LEAVE
         parser.feed(data)
         if parser.requests or parser.refusal is not None:
+            self._fresh = False
             self.idle = False
             self.deadline = math.inf
             if len(parser.requests) == 1 and self._pipe.in_place and parser.between:

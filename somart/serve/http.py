@@ -10,6 +10,7 @@ import trio
 from .connection import Connection
 from .limits import ServeLimits
 from .message import Request, Response, encode
+from .newcomers import turn_away
 from .pipes import Disconnected, Pipe
 from .polling import Poller, make_poller, pipe_for
 from .replies import refusal_reply
@@ -18,7 +19,7 @@ from .site import Site
 
 _TURN_AWAY_SECONDS = 1.0
 _LATE_SECONDS = 1.0
-_LAST_SECONDS = 0.02
+_LAST_SECONDS = 0.1
 
 
 class _KeptOpen(trio.abc.Listener[trio.abc.Stream]):
@@ -93,7 +94,10 @@ class HttpServer:
         self, listener: trio.abc.Listener[trio.abc.Stream], nursery: trio.Nursery
     ) -> None:
         """Who has connected already is answered still: the system would reset the connection, and
-        the client could not know whether its request was carried out."""
+        the client could not know whether its request was carried out. Nobody else comes meanwhile,
+        where that can be had."""
+        if isinstance(listener, trio.SocketListener):
+            turn_away(listener.socket)
         with trio.move_on_after(_LAST_SECONDS):
             while True:
                 nursery.start_soon(self.handle, await listener.accept())

@@ -48,6 +48,9 @@ class ServeLimits:
     grace_seconds: float = 10.0
     """For requests in flight when the server stops; container platforms kill after 30."""
 
+    newcomer_seconds: float = 1.0
+    """For the first byte of a client that has just connected when the server stops."""
+
     reap_seconds: float = 0.25
     """Between two looks at the deadlines: one sweep is cheaper than a timer per request."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from serve_cells import PROGRAM, run, serving
 
 from somart import App, SomaError
@@ -154,6 +155,22 @@ def test_who_has_connected_before_a_stop_is_answered() -> None:
             status, headers, body = await waiting.answer()
             assert (status, body) == (200, b'{"result": 3}')
             assert headers["connection"] == "close"
+            assert await silent.ended() == b""
+
+    run(test)
+
+
+def test_who_has_not_asked_yet_when_the_server_stops_may_still_do_so() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            fresh, silent = server.client(), server.client()
+            await trio.testing.wait_all_tasks_blocked()  # both have been accepted
+            server.server.stop()
+            await fresh.send(b"GET /add/1/2 HTT")
+            await trio.sleep(2.0)
+            await fresh.send(b"P/1.1\r\nHost: here\r\n\r\n")
+            status, headers, body = await fresh.answer()
+            assert (status, body, headers["connection"]) == (200, b'{"result": 3}', "close")
             assert await silent.ended() == b""
 
     run(test)
