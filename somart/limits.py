@@ -34,6 +34,10 @@ VERSIONS_PER_SLOT = 10_000
 VERSIONS_TRIMMED = 100
 """In a cluster so many previous values go at once, as each time all keys are looked at."""
 
+COLLECT_AFTER = (10_000, 20, 20)
+"""A server's thresholds for the collection of cyclic garbage (objects, collections, collections):
+beyond what requests under way hold at a time, and all objects are looked at once in four million."""
+
 FAILED_RANGES = 64
 """Failed commits remembered for transactions that had read their effects."""
 

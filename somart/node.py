@@ -29,6 +29,7 @@ from .cluster.handshake import Hello
 from .cluster.links import Links
 from .cluster.options import BUS_OFFSET, join_address
 from .cluster.protection import ProtectionError, protection_of, require_protection
+from .collecting import rare_collections
 from .engines.standalone import StandaloneEngine
 from .errors import SomaError
 from .idempotency import Answers
@@ -130,7 +131,8 @@ def serve_program(spec: ProgramSpec, options: ServeOptions) -> int:
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(RECURSION_LIMIT, limit))
         try:
-            outcome.append(trio.run(_run_node, spec, options, stopper))
+            with rare_collections():
+                outcome.append(trio.run(_run_node, spec, options, stopper))
         except BaseException as error:
             failure.append(error)
         finally:
