@@ -1,8 +1,8 @@
 """How often a server looks for cyclic garbage.
 
-Most of what a node holds (its program, its tables, its log) stays, and what a request makes is freed
-by reference counts. Python's defaults still go through all of it every few thousand requests, which
-stops a node for tens of milliseconds and finds nothing.
+Most of what a node holds (its program, its tables, its log) stays, and what a request makes is
+freed by reference counts. Python's defaults still go through all of it every few thousand requests,
+which stops a node for tens of milliseconds and finds nothing.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ VERSIONS_TRIMMED = 100
 
 COLLECT_AFTER = (10_000, 20, 20)
 """A server's thresholds for the collection of cyclic garbage (objects, collections, collections):
-beyond what requests under way hold at a time, and all objects are looked at once in four million."""
+more than requests under way hold at a time; all objects are looked at once in four million."""
 
 FAILED_RANGES = 64
 """Failed commits remembered for transactions that had read their effects."""
