@@ -7,7 +7,7 @@ when they commit, and run again when what they read has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from .errors import CONFLICT, SomaError, as_soma_error, no_handler, wrong_arity
 from .events import EventHub
 from .machine import Machine
 from .memory.properties import SlotRules, rules_of
+from .memory.shared import SharedSlot
 from .memory.table import Table
 from .spec import ProgramSpec
 from .transaction import CURRENT, Transaction
@@ -56,6 +57,7 @@ class App:
         self._counters: dict[Cell, Table | None] = {}
         self._resolved: dict[tuple[str, str], tuple[Cell, Handler]] = {}
         self._turns = _Turns()
+        self._sharded = False
         self._start()
 
     def _start(self) -> None:
@@ -65,6 +67,11 @@ class App:
         for cell in self._every_cell(cells):
             setattr(self, type(cell).__name__, cell)
             self.counter(cell)
+        self._sharded = any(
+            isinstance(slot, SharedSlot) and slot.sharded
+            for cell in self._every_cell(cells)
+            for slot in (getattr(cell, decl.attribute) for decl in cell.soma_slots.values())
+        )
         machines = [machine for cell in self.top_level for machine in cell.soma_bound]
         if len(machines) == 1:
             self.only_machine = machines
@@ -221,9 +228,11 @@ class App:
         no handler, or wrong arguments.
         """
         owner, (info, method) = self._resolve(cell, handler, args)
-        if info.is_async or not self._turns.free(owner) or self.calls.caller() is not None:
+        if info.is_async and (info.outside or self._sharded):
             return None
-        return self._attempt(method, args)
+        if not self._turns.free(owner) or self.calls.caller() is not None:
+            return None
+        return self._attempt_at_once(method, args) if info.is_async else self._attempt(method, args)
 
     def end(self, ended: Ended) -> Value:
         """The result of a run whose commit is durable. Raises the SomaError that it ended with."""
@@ -247,6 +256,20 @@ class App:
             return transaction, result, self._commit(transaction), None
         except Exception as error:
             return transaction, None, transaction.wait_for, as_soma_error(error)
+        finally:
+            CURRENT.reset(token)
+
+    def _attempt_at_once(self, body: Body, args: Sequence[Value]) -> Ended | None:
+        """The same for a coroutine that has nothing to wait for; None on a conflict."""
+        transaction = Transaction(self, self.engine.tracks)
+        token = CURRENT.set(transaction)
+        try:
+            result = _completed(body(*args))
+            return transaction, result, self._commit(transaction), None
+        except Conflict:
+            return None
+        except Exception as error:
+            return transaction, None, self.engine.confirm(transaction), as_soma_error(error)
         finally:
             CURRENT.reset(token)
 
@@ -390,6 +413,16 @@ class _Together:
 
     async def __aexit__(self, *_: object) -> None:
         self._turns.leave(self._alone)
+
+
+def _completed(run: Coroutine[Any, Any, Value]) -> Value:
+    """The result of a coroutine that does not wait."""
+    try:
+        run.send(None)
+    except StopIteration as done:
+        return done.value
+    run.close()
+    raise RuntimeError("a handler waited that was thought not to")
 
 
 def _persistent(cell: type[Cell]) -> bool:

@@ -45,9 +45,11 @@ def _declare(declaration: Any) -> Callable[[F], F]:
     return mark
 
 
-def handler(name: str, *params: str, record: bool = False) -> Callable[[F], F]:
+def handler(
+    name: str, *params: str, record: bool = False, outside: bool = False
+) -> Callable[[F], F]:
     """`on name(params)`. The method stays a plain function: calling it costs nothing more."""
-    return _declare(HandlerInfo(name, params, "", record=record))
+    return _declare(HandlerInfo(name, params, "", record=record, outside=outside))
 
 
 def every(milliseconds: int) -> Callable[[F], F]:

@@ -128,13 +128,15 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class HandlerInfo:
-    """A handler as the outside sees it. `method` is its Python name on the cell."""
+    """A handler as the outside sees it. `method` is its Python name on the cell; `outside`: it may
+    wait for more than memory (time, the network, another program)."""
 
     name: str
     params: tuple[str, ...]
     method: str
     is_async: bool = False
     record: bool = False
+    outside: bool = False
 
     @property
     def private(self) -> bool:

@@ -80,7 +80,7 @@ class Calls(Access):
             error = f"wrong_arity({string(name)}, 1, {len(values)})"
             return self.after(values, self.fail(error))
         text = f"{self.use('ops')}.call({target.var.py}, {values[0].text}, {string(name)})"
-        return self.awaited(text, self.effects.lambdas_wait)
+        return self.awaited(text, self.effects.lambdas.waits)
 
     def handler_call(self, target: HandlerCall, name: str, args: Sequence[n.Expr]) -> Ex:
         routine = target.routine

@@ -1,9 +1,13 @@
-"""What a routine may do: wait (then it is `async def`) or write (then `try` needs a savepoint).
+"""What a routine may do: wait (then it is `async def`), write (then `try` needs a savepoint), reach
+outside (then it may wait for more than memory).
 
 A fixpoint over the call graph; each answer holds for a whole subtree, lambdas included.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..frontend import nodes as n
 from ..frontend.builtins import HIGHER_ORDER
@@ -22,16 +26,38 @@ from .routines import (
 )
 from .tree import walk
 
-NOTHING = (False, False)
-Effect = tuple[bool, bool]  # may wait, may write
+
+class Effect(NamedTuple):
+    """What evaluating something may do."""
+
+    waits: bool
+    writes: bool
+    outside: bool = False
+    """It may wait for time, the network or another program."""
+
+
+NOTHING = Effect(False, False)
+
+
+def union(effects: Iterable[Effect]) -> Effect:
+    """The effect of all of them together."""
+    waits = writes = outside = False
+    for one in effects:
+        waits, writes, outside = waits or one.waits, writes or one.writes, outside or one.outside
+    return Effect(waits, writes, outside)
+
+
+def effect_of(routine: Routine) -> Effect:
+    """What calling a routine may do, as far as it is known by now."""
+    return Effect(routine.is_async, routine.writes, routine.outside)
 
 
 class Effects:
-    """Computes `is_async` and `writes` of every routine."""
+    """Computes `is_async`, `writes` and `outside` of every routine."""
 
     def __init__(self, routines: Routines) -> None:
         self.routines = routines
-        self.lambdas_wait = False  # some lambda that is kept as a value awaits
+        self.lambdas = NOTHING  # what the lambdas that are kept as values may do
         self._known: dict[int, Effect] = {}
         changed = True
         while changed:
@@ -42,20 +68,23 @@ class Effects:
     def _round(self) -> bool:
         changed = False
         for routine in self.routines:
-            waits, writes = self.of(routine, routine.body)
-            if (waits, writes) != (routine.is_async, routine.writes):
-                routine.is_async, routine.writes = waits, writes
+            effect = self.of(routine, routine.body)
+            if effect != effect_of(routine):
+                routine.is_async, routine.writes, routine.outside = effect
                 changed = True
-            if not self.lambdas_wait and self._keeps_waiting_lambda(routine):
-                self.lambdas_wait = changed = True
+            lambdas = union((self.lambdas, self._kept_lambdas(routine)))
+            if lambdas != self.lambdas:
+                self.lambdas = lambdas
+                changed = True
         return changed
 
-    def _keeps_waiting_lambda(self, routine: Routine) -> bool:
-        return any(
-            isinstance(node, n.Lambda)
-            and self.of(routine, node.body)[0]
-            and id(node) not in self._direct(routine)
+    def _kept_lambdas(self, routine: Routine) -> Effect:
+        """What the lambdas of a routine that are kept as values may do."""
+        direct = self._direct(routine)
+        return union(
+            self.of(routine, node.body)
             for node in walk(routine.body)
+            if isinstance(node, n.Lambda) and id(node) not in direct
         )
 
     def _direct(self, routine: Routine) -> set[int]:
@@ -71,11 +100,8 @@ class Effects:
         """The effect of evaluating a subtree."""
         found = self._known.get(id(node))
         if found is None:
-            waits = writes = False
-            for inner in walk(node):
-                one = self.single(routine, inner)
-                waits, writes = waits or one[0], writes or one[1]
-            found = self._known[id(node)] = (waits, writes)
+            effects = (self.single(routine, inner) for inner in walk(node))
+            found = self._known[id(node)] = union(effects)
         return found
 
     def single(self, routine: Routine, node: n.Node) -> Effect:
@@ -106,20 +132,20 @@ class Effects:
 
     def _bare_slot(self, routine: Routine, node: n.Name) -> Effect:
         found = self.routines.find_slot(routine.cell, node.name)
-        return (found is not None and self.routines.shares(*found), False)
+        return Effect(found is not None and self.routines.shares(*found), False)
 
     def _slot(self, routine: Routine, node: n.Field | n.Method) -> Effect:
         found = slot_target(self.routines, routine, node.target)
         if found is None:
             return NOTHING
-        return self.routines.shares(*found), SLOT_METHODS.get(node.name) in SLOT_WRITES
+        return Effect(self.routines.shares(*found), SLOT_METHODS.get(node.name) in SLOT_WRITES)
 
     def _call(self, routine: Routine, node: n.Node, name: str, args: tuple[n.Expr, ...]) -> Effect:
         target = self.routines.call(routine, node, name, args)
         if isinstance(target, HandlerCall):
-            return target.routine.is_async, target.routine.writes
+            return effect_of(target.routine)
         if isinstance(target, LocalCall):
-            return self.lambdas_wait, True
+            return self.lambdas._replace(writes=True)
         if isinstance(target, BuiltinCall):
             return self._builtin(routine, target, name, args)
         return NOTHING
@@ -129,12 +155,12 @@ class Effects:
     ) -> Effect:
         effect = target.builtin.effect
         if effect == "async":
-            return True, True
+            return Effect(True, True, True)
         if effect == "context":
             return self.context(routine.cell, name, args)
         written_here = any(isinstance(a, n.Lambda) for a in args[1:])
         if name in HIGHER_ORDER and len(args) > 1 and not written_here:
-            return self.lambdas_wait, self._may_hold_lambda(args)
+            return self.lambdas._replace(writes=self._may_hold_lambda(args))
         return NOTHING
 
     def single_builtin(
@@ -156,33 +182,32 @@ class Effects:
         if name == "delegate":
             return self.delegate(args)
         if name in ("transition", "get_status", "valid_transitions"):
-            return self.machine_waits(cell, moves=name == "transition"), name == "transition"
-        return False, True
+            return self._machine(cell, moves=name == "transition")
+        return Effect(False, True)
 
-    def machine_waits(self, cell: n.Cell, *, moves: bool) -> bool:
-        """Whether using the machines that `cell` sees may wait."""
+    def _machine(self, cell: n.Cell, *, moves: bool) -> Effect:
+        """Using the machines that `cell` sees."""
         owner = machine_cell(self.routines.program, cell)
         if owner is None:
-            return False
-        if sections(owner, n.Scale):
-            return True
+            return Effect(False, moves)
         bodies = [
-            body
+            self.routines.others[id(body)]
             for machine in sections(owner, n.Machine)
             for arrow in machine.transitions
             for body in (arrow.guard, arrow.effect)
-            if body is not None
+            if body is not None and moves
         ]
-        return moves and any(self.routines.others[id(body)].is_async for body in bodies)
+        reached = union(map(effect_of, bodies))
+        return Effect(bool(sections(owner, n.Scale)) or reached.waits, moves, reached.outside)
 
     def emit(self, cell: n.Cell, name: str) -> Effect:
         """Every other cell that has the handler takes part."""
-        waits = any(
-            routine.is_async
+        found = union(
+            effect_of(routine)
             for routine in self.routines.handlers.values()
             if routine.name == name and routine.cell is not cell
         )
-        return waits, True
+        return found._replace(writes=True)
 
     def delegate(self, args: tuple[n.Expr, ...]) -> Effect:
         """The one handler when both names are literals, else any."""
@@ -190,7 +215,7 @@ class Effects:
         routines = list(self.routines.handlers.values())
         if len(names) == 2:
             routines = [r for r in routines if r.name == names[1] and r.cell.name == names[0]]
-        return any(r.is_async for r in routines), True
+        return union(map(effect_of, routines))._replace(writes=True)
 
 
 def receivers(routines: Routines, cell: n.Cell, name: str) -> list[n.Cell]:

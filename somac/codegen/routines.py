@@ -34,6 +34,7 @@ class Routine:
     scopes: Scopes = field(init=False)
     is_async: bool = False
     writes: bool = False
+    outside: bool = False
     result: str = ""
 
     @property

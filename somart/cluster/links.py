@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from ..engines.base import DURABLE
+from ..engines.base import DURABLE, Conflict
 from ..errors import SomaError, no_handler
 from ..serve.log import printable
 from ..serve.site import served_cell
@@ -402,17 +402,34 @@ class _Link:
                 await self._more.wait()
                 self._more = None
             cause, ended = running[0]
-            lost = None
-            if ended[2] != DURABLE:
-                try:
-                    await self._app.engine.wait_durable(ended[2])
-                except SomaError as error:
-                    lost = error
+            await self._settle(cause, ended)
             running.popleft()
             self._room.release()
-            self._end(cause, ended, lost)
             if self._count >= ANSWER_EVERY:
                 self._answer()
+
+    async def _settle(self, cause: _Cause, ended: Ended) -> None:
+        """Waits until a run counts. One that others were quicker than runs once more."""
+        lost = None
+        try:
+            if ended[2] != DURABLE:
+                await self._app.engine.wait_durable(ended[2])
+        except SomaError as error:
+            lost = error
+        except Conflict:
+            with _because_of(cause):
+                return await self._again(cause)
+        self._end(cause, ended, lost)
+
+    async def _again(self, cause: _Cause) -> None:
+        self._count += 1
+        signal = cause.signal
+        try:
+            cell = self._links.find(signal, self._channel.dialled)
+            await self._app.invoke(cell.soma_name, signal.name, cause.args)
+        except SomaError as error:
+            self._links.failed(signal, str(error))
+            self._failed += 1
 
     def _end(self, cause: _Cause, ended: Ended, lost: SomaError | None) -> None:
         self._count += 1

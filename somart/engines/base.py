@@ -6,6 +6,7 @@ after, and answers with a ticket; the caller may see the result when the ticket 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..memory.properties import SlotRules
@@ -80,11 +81,12 @@ class Engine(Protocol):
 
     async def wait_durable(self, ticket: int) -> None:
         """Returns when the ticket is durable. Raises SomaError when it could not be stored, and
-        Conflict when other nodes were first.
+        Conflict when other nodes were first."""
 
-        Answers of handlers that do not wait are given in the order of their tickets: one that
-        takes long holds those behind it back.
-        """
+    def when_decided(self, ticket: int, tell: Callable[[], None]) -> bool:
+        """Has `tell` called when waiting for the ticket will take no longer than a commit; False:
+        that is so now. Tickets of commits are durable in their order; those that other nodes
+        decide on are not, and must not hold others back."""
 
     def sweep(self) -> None:
         """Forgets expired entries, also in storage."""

@@ -85,8 +85,14 @@ class _Operation:
     error: SomaError | None = None
     done: bool = False
     abandoned: bool = False
+    tell: list[Callable[[], None]] = field(default_factory=list)
     local: Transaction | None = None
     keys: list[tuple[Table, Key]] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to wait for any more."""
+        return self.done if self.blocker is None else self.blocker.done
 
 
 class ConsensusEngine(ClusterEngine):
@@ -287,7 +293,8 @@ class ConsensusEngine(ClusterEngine):
         """A ticket of something that runs again when the blocker is done."""
         number, operation = self._operation(DURABLE)
         before = self._operations[blocker]
-        operation.event, operation.blocker, operation.done = before.event, before, True
+        operation.event, operation.tell = before.event, before.tell
+        operation.blocker, operation.done = before, True
         return -number
 
     def _confirm_and_commit(self, transaction: Transaction) -> int:
@@ -397,6 +404,9 @@ class ConsensusEngine(ClusterEngine):
                 operation.error = error
         operation.done = True
         operation.event.set()
+        told, operation.tell = operation.tell, []
+        for tell in told:
+            tell()
         if operation.abandoned:
             del self._operations[number]
 
@@ -429,6 +439,16 @@ class ConsensusEngine(ClusterEngine):
 
     # --- waiting ---------------------------------------------------------------------------------
 
+    def when_decided(self, ticket: int, tell: Callable[[], None]) -> bool:
+        """Has `tell` called, amid a turn of the service, when the log has decided on a ticket."""
+        if ticket >= 0:
+            return False
+        operation = self._operations[-ticket]
+        if operation.over:
+            return False
+        operation.tell.append(tell)
+        return True
+
     async def wait_durable(self, ticket: int) -> None:
         """Returns when the ticket is durable. Raises Conflict when the handler must run again."""
         if ticket >= 0:
@@ -436,7 +456,8 @@ class ConsensusEngine(ClusterEngine):
             return
         operation = self._operations[-ticket]
         try:
-            await operation.event.wait()
+            if not operation.over:
+                await operation.event.wait()
         finally:
             if operation.done:
                 del self._operations[-ticket]

@@ -279,6 +279,10 @@ class StandaloneEngine:
             batch = self._take_batch()
             self._settle(batch, self._write(batch))
 
+    def when_decided(self, ticket: int, tell: Callable[[], None]) -> bool:
+        """Nobody else decides on commits of this node."""
+        return False
+
     async def wait_durable(self, ticket: int) -> None:
         """Returns when the ticket is durable; the first who waits does the work for all."""
         if ticket > self._settled:

@@ -25,7 +25,7 @@ class SharedSlot:
         self.name = decl.name
         self.rules = self.local.rules
         self._engine = cell.app.engine
-        self._sharded = self._engine.sharded(self.local.table)
+        self.sharded = self._engine.sharded(self.local.table)
 
     async def _find(self, key: Value) -> None:
         """Makes the transaction see a key that lies elsewhere."""
@@ -43,17 +43,17 @@ class SharedSlot:
     # --- reading ---------------------------------------------------------------------------------
 
     async def get(self, key: Value) -> Value:
-        if self._sharded:
+        if self.sharded:
             await self._find(key)
         return self.local.get(key)
 
     async def has(self, key: Value) -> bool:
-        if self._sharded:
+        if self.sharded:
             await self._find(key)
         return self.local.has(key)
 
     async def len(self) -> int:
-        if self._sharded:
+        if self.sharded:
             transaction = CURRENT.get()
             if not transaction.near:
                 await self._engine.fetch_count(transaction, self.local.table)
@@ -61,22 +61,22 @@ class SharedSlot:
         return self.local.len()
 
     async def keys(self) -> Keys:
-        if self._sharded:
+        if self.sharded:
             await self._find_all(values=False)
         return self.local.keys()
 
     async def values(self) -> Values:
-        if self._sharded:
+        if self.sharded:
             await self._find_all(values=True)
         return self.local.values()
 
     async def list(self) -> Values:
-        if self._sharded:
+        if self.sharded:
             await self._find_all(values=True)
         return self.local.list()
 
     async def as_map(self) -> dict[str, Any]:
-        if self._sharded:
+        if self.sharded:
             await self._find_all(values=True)
         return self.local.as_map()
 
@@ -86,22 +86,22 @@ class SharedSlot:
     # --- writing ---------------------------------------------------------------------------------
 
     async def set(self, key: Value, value: Value) -> Value:
-        if self._sharded and self.local.looks_before_set:
+        if self.sharded and self.local.looks_before_set:
             await self._find(key)
         return self.local.set(key, value)
 
     async def add(self, key: Value, amount: Value, default: Value = None) -> Value:
-        if self._sharded:
+        if self.sharded:
             await self._find(key)
         return self.local.add(key, amount, default)
 
     async def subtract(self, key: Value, amount: Value, default: Value = None) -> Value:
-        if self._sharded:
+        if self.sharded:
             await self._find(key)
         return self.local.subtract(key, amount, default)
 
     async def delete(self, key: Value) -> bool:
-        if self._sharded:
+        if self.sharded:
             await self._find(key)
         return self.local.delete(key)
 
