@@ -318,7 +318,10 @@ class ClusterNode:
         """Lets the clients of all nodes see the events of each."""
         assert self.core is not None
         assert self.driver is not None
-        self.driver.on_signal = Feed(self.core, hub, self.engine.origin, self.engine.boot).receive
+        feed = Feed(self.core, hub, self.engine.origin, self.engine.boot)
+        self.driver.on_signal = feed.receive
+        if self.engine.service is not None:
+            self.engine.service.on_events = feed.applied
 
     def gate(self) -> Leadership:
         """Who runs the timers. To be asked once the parts are put together."""

@@ -135,9 +135,9 @@ class State:
         if at < self.revision - WINDOW:
             return "conflict: read too long ago"
         if proposal.due is not None:
-            schedule, due, term = proposal.due
-            last_due, last_term = self.ticks.get(schedule, (-1, -1))
-            if due <= last_due or term < last_term:
+            schedule, due, term, since = proposal.due
+            last_due, last_term = self.ticks.get(schedule, (0, 0))
+            if due <= last_due or term < last_term or since not in (-1, last_due):
                 return DEPOSED
         keys = self.keys
         for key in proposal.keys:
@@ -155,7 +155,7 @@ class State:
         self.revision += 1
         revision = self.revision
         if proposal.due is not None:
-            schedule, due, term = proposal.due
+            schedule, due, term, _ = proposal.due
             self.ticks[schedule] = (due, term)
         shapes: dict[str, None] = {}
         keys: list[tuple[str, Key]] = []

@@ -497,8 +497,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "an earlier life's outcome": Mutant(
         service,
-        "Service._settle",
-        "and outcome.id.session == self.session",
+        "Service._is_own",
+        "and given.session == self.session",
         "",
         (LIFE,),
     ),
