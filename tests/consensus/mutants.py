@@ -453,6 +453,13 @@ MUTANTS: dict[str, Mutant] = {
         "due < last_due",
         (S,),
     ),
+    "a tick after another one": Mutant(
+        state,
+        "State._conflict",
+        "or since not in (-1, last_due)",
+        "",
+        (S,),
+    ),
     "a tick of a deposed leader": Mutant(
         state,
         "State._conflict",

@@ -130,8 +130,8 @@ def _command(rng: Random, numbers: dict[tuple[str, int], int], revision: int) ->
         for table, key in rng.sample(pairs, rng.randrange(1, 3))
     )
     due = None
-    if rng.random() < 0.1:
-        near = 1 + revision // 4
-        last = rng.choice((-1, -1, 0, near))
-        due = Tick("s", near + rng.randrange(3), rng.randrange(4), last)
+    if rng.random() < 0.2:
+        near = 1 + revision // 8
+        last = rng.choice((-1, -1, -1, 0, near))
+        due = Tick("s", near + rng.randrange(3), near // 2 + rng.randrange(2), last)
     return Proposal(given, oldest, at, keys, shapes, whole, writes, due)
