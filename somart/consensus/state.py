@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from ..merge import moved
 from .proposal import APPENDED, Command, IdRange, Key, Proposal, Row, TransactionId
 
 WINDOW = 10_000
@@ -139,16 +140,12 @@ class State:
             last_due, last_term = self.ticks.get(schedule, (0, 0))
             if due <= last_due or term < last_term or since not in (-1, last_due):
                 return DEPOSED
-        keys = self.keys
-        for key in proposal.keys:
-            if keys.get(key, 0) > at:
-                return f"conflict: {key[0]}[{key[1]}]"
-        for table in proposal.shapes:
-            if self.shapes.get(table, 0) > at:
-                return f"conflict: keys of {table}"
-        for table in proposal.tables:
-            if self.touched.get(table, 0) > at:
-                return f"conflict: {table}"
+        if (key := moved(proposal.keys, self.keys, at)) is not None:
+            return f"conflict: {key[0]}[{key[1]}]"
+        if (table := moved(proposal.shapes, self.shapes, at)) is not None:
+            return f"conflict: keys of {table}"
+        if (table := moved(proposal.tables, self.touched, at)) is not None:
+            return f"conflict: {table}"
         return ""
 
     def _carry_out(self, proposal: Proposal) -> None:

@@ -400,22 +400,22 @@ MUTANTS: dict[str, Mutant] = {
     "no validation": Mutant(
         state,
         "State._conflict",
-        "if keys.get(key, 0) > at:",
-        "if False:",
+        "moved(proposal.keys, self.keys, at)",
+        "None",
         (S,),
     ),
     "validation is off by one": Mutant(
         state,
         "State._conflict",
-        "if keys.get(key, 0) > at:",
-        "if keys.get(key, 0) > at + 1:",
+        "moved(proposal.keys, self.keys, at)",
+        "moved(proposal.keys, self.keys, at + 1)",
         (S,),
     ),
     "phantoms": Mutant(
         state,
         "State._conflict",
-        "if self.shapes.get(table, 0) > at:",
-        "if False:",
+        "moved(proposal.shapes, self.shapes, at)",
+        "None",
         (S,),
     ),
     "the window is off by one": Mutant(
