@@ -399,6 +399,9 @@ class ClusterNode:
             return "catching up"
         if service is not None and not service.raft.leader:
             return "no leader is known: too few members can be reached"
+        agreement = None if self.driver is None else self.driver.agreement
+        if agreement is not None and agreement.refusal():
+            return f"no writes to strong memory: {agreement.refusal()}"
         return "" if self._etcd is None else self._etcd.unready()
 
     async def wait_ready(self, seconds: float, given_up: Callable[[], bool]) -> None:
@@ -438,6 +441,9 @@ class ClusterNode:
         members = found["members"]
         assert isinstance(members, list)
         found["members"] = [one for one in members if one["status"] != REMOVED]
+        agreement = None if self.driver is None else self.driver.agreement
+        if agreement is not None:
+            found["phase"] = agreement.phase
         if service is not None:
             raft = service.raft
             found["leader"] = member_of(raft.leader) if raft.leader else None

@@ -130,6 +130,8 @@ class ConsensusEngine(ClusterEngine):
         )
         self.clocks = clocks
         self.service: Service | None = None
+        self.refusal: Callable[[], str] = _no_reason
+        """Why this node takes no writes to strong memory now; empty if it does."""
         self.outbox: list[tuple[str, ServiceMessage]] = []
         self.wake: Callable[[], None] = _nobody
         """Called when `drive` has something to do."""
@@ -333,10 +335,10 @@ class ConsensusEngine(ClusterEngine):
 
     def _propose(self, transaction: Transaction) -> int:
         number, operation = self._operation(transaction.wait_for)
-        order = self.order
-        if order is None:
-            failure = Failure("this node is not a member of a cluster yet", definite=True)
-            operation.error = _error_of(failure)
+        order, why = self.order, self.refusal()
+        if order is None or why:
+            text = f"no quorum: {why}" if why else "this node is not a member of a cluster yet"
+            operation.error = SomaError(text, NO_QUORUM)
             self._finished(number)
             return -number
         make = self._proposal(transaction, order.revision)
@@ -545,6 +547,10 @@ def _kind(log: bool) -> str:
 
 def _nobody() -> None:
     return
+
+
+def _no_reason() -> str:
+    return ""
 
 
 def _forget_outcome(_outcome: Outcome | Failure) -> None:
