@@ -30,9 +30,16 @@ FIX = (
 class Step(Frozen):
     """A node of a body that leads to another one."""
 
+    source: Body
     node: n.Node
-    body: Body
     way: str
+
+
+class Lead(Frozen):
+    """Where a body comes by a call: its first step on the way there (None: the call is its own)."""
+
+    step: Step | None
+    site: n.Node
 
 
 def check_irrevocable(context: Context) -> Iterator[Diagnostic]:
@@ -40,9 +47,13 @@ def check_irrevocable(context: Context) -> Iterator[Diagnostic]:
     cells = tuple(cell for cell in context.program.all_cells if is_strong(cell))
     if cells:
         graph = _Graph(context, cells)
-        if graph.sites:
-            for body in bodies(context):
-                yield from _about(graph, body)
+        leads = {name: graph.leads(sites) for name, sites in graph.sites.items()}
+        strong = graph.leads(graph.strong)
+        for body in bodies(context) if leads else ():
+            if _begins_a_transaction(body) and id(body.root) in strong:
+                for name, found in leads.items():
+                    if id(body.root) in found:
+                        yield _advice(body, name, found[id(body.root)])
 
 
 def is_strong(cell: n.Cell) -> bool:
@@ -53,23 +64,13 @@ def is_strong(cell: n.Cell) -> bool:
     )
 
 
-def _about(graph: _Graph, body: Body) -> Iterator[Diagnostic]:
-    root = body.root
-    if body.cell.kind not in LIVE_KINDS or not isinstance(root, n.Handler | n.Every | n.After):
-        return
-    reached = graph.reached(body)
-    if not any(id(b.root) in graph.strong for b, _ in reached):
-        return
-    told: set[str] = set()
-    for other, first in reached:
-        for name, site in graph.sites.get(id(other.root), ()):
-            if name not in told:
-                told.add(name)
-                yield _advice(body, name, site, first)
+def _begins_a_transaction(body: Body) -> bool:
+    """Whether it is called from outside or by the clock, or may be."""
+    return body.cell.kind in LIVE_KINDS and isinstance(body.root, n.Handler | n.Every | n.After)
 
 
-def _advice(body: Body, name: str, site: n.Node, first: Step | None) -> Diagnostic:
-    root = body.root
+def _advice(body: Body, name: str, lead: Lead) -> Diagnostic:
+    root, site, first = body.root, lead.site, lead.step
     who = f"handler '{root.name}'" if isinstance(root, n.Handler) else f"`{_keyword(root)}`"
     way = ""
     if first is not None:
@@ -91,59 +92,65 @@ def _keyword(timer: n.Node) -> str:
 class _Graph:
     """Which bodies there are, and what each may reach by itself.
 
-    `sites` are calls of irrevocable builtins and `strong` the bodies that use strong memory or
-    belong to its cells, both by the id of a body's root.
+    `sites` are the calls of irrevocable builtins, by their names, and `strong` the bodies that use
+    strong memory or belong to its cells.
     """
 
     def __init__(self, context: Context, cells: Iterable[n.Cell]) -> None:
         self.context = context
         self.program = context.program
         self.cells = {id(cell) for cell in cells}
-        self.sites: dict[int, list[tuple[str, n.Node]]] = {}
-        self.strong: set[int] = set()
-        self._bodies = {id(body.root): body for body in bodies(context)}
-        self._steps: dict[int, list[Step]] = {}
-        for body in self._bodies.values():
+        self.sites: dict[str, list[tuple[Body, n.Node]]] = {}
+        self.strong: list[tuple[Body, n.Node]] = []
+        self._bodies = {id(body.root) for body in bodies(context)}
+        self._back: dict[int, list[Step]] = {}
+        for body in bodies(context):
             self._look_at(body)
 
-    def reached(self, body: Body) -> list[tuple[Body, Step | None]]:
-        """A body and all that it may run, nearest first, each with the first step that leads there
-        (None: nothing does, it is the body itself)."""
-        found: dict[int, tuple[Body, Step | None]] = {id(body.root): (body, None)}
-        queue = [body]
-        for current in queue:
-            for step in self._steps[id(current.root)]:
-                if id(step.body.root) not in found:
-                    first = found[id(current.root)][1] or step
-                    found[id(step.body.root)] = (step.body, first)
-                    queue.append(step.body)
-        return list(found.values())
+    def leads(self, sites: Iterable[tuple[Body, n.Node]]) -> dict[int, Lead]:
+        """By the root's id, each body that may come to one of these places, by the shortest way."""
+        found: dict[int, Lead] = {}
+        queue: list[Body] = []
+        for body, site in sites:
+            if id(body.root) not in found:
+                found[id(body.root)] = Lead(step=None, site=site)
+                queue.append(body)
+        for body in queue:
+            for step in self._back.get(id(body.root), ()):
+                key = id(step.source.root)
+                if key not in found:
+                    found[key] = Lead(step=step, site=found[id(body.root)].site)
+                    queue.append(step.source)
+        return found
 
     # --- one body --------------------------------------------------------------------------------
 
     def _look_at(self, body: Body) -> None:
-        key = id(body.root)
         nodes = self.context.nodes(body.root)
-        steps = self._steps[key] = []
-        sites = []
         for name, args, node in calls(nodes):
             if name in body.bound or name in self.program.variants:
                 continue
             if not self._is_builtin(body, name, args):
                 found = self.context.find_handler(body.cell, name)
                 if found is not None:
-                    steps += self._into((found[1],), node, f"`{name}`")
+                    self._step(body, node, (found[1],), f"`{name}`")
             elif name in IRREVOCABLE:
-                sites.append((name, node))
-            else:
-                steps += self._context_call(body, name, args, node)
+                self.sites.setdefault(name, []).append((body, node))
+            elif name == "delegate":
+                self._step(body, node, self._delegates(args), "`delegate`")
+            elif name == "transition":
+                self._step(body, node, self._arrows(body), "`transition`")
         for node in nodes:
             if isinstance(node, n.Emit):
-                steps += self._into(self._receivers(body, node.name), node, f"`emit {node.name}`")
-        if sites:
-            self.sites[key] = sites
+                self._step(body, node, self._receivers(body, node.name), f"`emit {node.name}`")
         if self._uses_strong(body, nodes):
-            self.strong.add(key)
+            self.strong.append((body, body.root))
+
+    def _step(self, body: Body, node: n.Node, roots: Iterable[n.Node], way: str) -> None:
+        for root in roots:
+            if id(root) in self._bodies:
+                step = Step(source=body, node=node, way=way)
+                self._back.setdefault(id(root), []).append(step)
 
     def _is_builtin(self, body: Body, name: str, args: tuple[n.Node, ...]) -> bool:
         info = BUILTINS.get(name)
@@ -153,23 +160,12 @@ class _Graph:
             return self.context.find_handler(body.cell, name) is None
         return info.supported or self.context.find_handler(body.cell, name) is None
 
-    def _context_call(
-        self, body: Body, name: str, args: tuple[n.Node, ...], node: n.Node
-    ) -> Iterator[Step]:
-        if name == "delegate":
-            yield from self._into(self._delegates(args), node, "`delegate`")
-        elif name == "transition":
-            owner = machine_cell(self.program, body.cell)
-            for machine in sections(owner, n.Machine) if owner is not None else ():
-                for arrow in machine.transitions:
-                    parts = [part for part in (arrow.guard, arrow.effect) if part is not None]
-                    yield from self._into(parts, node, "`transition`")
-
-    def _into(self, roots: Iterable[n.Node], node: n.Node, way: str) -> Iterator[Step]:
-        for root in roots:
-            body = self._bodies.get(id(root))
-            if body is not None:
-                yield Step(node, body, way)
+    def _arrows(self, body: Body) -> Iterator[n.Node]:
+        """Guards and effects of the machines on which a transition acts."""
+        owner = machine_cell(self.program, body.cell)
+        for machine in sections(owner, n.Machine) if owner is not None else ():
+            for arrow in machine.transitions:
+                yield from (part for part in (arrow.guard, arrow.effect) if part is not None)
 
     def _delegates(self, args: tuple[n.Node, ...]) -> Iterator[n.Handler]:
         """The one handler when both names are literals; what is computed may be any."""
