@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 from dataclasses import dataclass
@@ -107,10 +108,24 @@ def node_id(data: Path, given: str | None, clock: Clock) -> str:
     name = given or f"n{_base36(clock.wall())}-{secrets.token_hex(2)}"
     try:
         data.mkdir(parents=True, exist_ok=True)
-        file.write_text(name + "\n", encoding="utf-8")
+        _write_for_good(file, name + "\n")
     except OSError as error:
         raise BootError(f"cannot write '{file}': {error.strerror}") from error
     return name
+
+
+def _write_for_good(file: Path, text: str) -> None:
+    """Writes a file that a power failure leaves in place: data that outlived their node's id would
+    come back under another one."""
+    with file.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _base36(number: int) -> str:
