@@ -385,7 +385,10 @@ class _Link:
     async def _later(self, cause: _Cause, ended: Ended) -> None:
         if not self._running and ended[2] == DURABLE:
             return self._end(cause, ended, None)
-        await self._room.acquire()
+        try:
+            self._room.acquire_nowait()  # without a turn of the event loop
+        except trio.WouldBlock:
+            await self._room.acquire()
         self._running.append((cause, ended))
         if self._more is not None:
             self._more.set()
