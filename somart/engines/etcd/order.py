@@ -226,6 +226,9 @@ class EtcdOrder:
             except EtcdError as error:
                 self._fail_readers(readers, str(error))
                 continue
+            except trio.Cancelled:  # `run` tells them
+                self._readers[:0] = readers
+                raise
             if int(answer["header"]["revision"]) < self.revision:
                 self._begin_anew()
             pairs = answer.get("kvs", [])
