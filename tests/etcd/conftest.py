@@ -14,3 +14,11 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
     found = Members(tmp_path_factory.mktemp("etcd"), 1)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
+    """Three members; a test that ends one starts it again."""
+    found = Members(tmp_path_factory.mktemp("etcd3"), 3)
+    yield found
+    found.close()

@@ -98,9 +98,16 @@ class Node:
     engine: EtcdEngine
     scope: trio.CancelScope
     notes: list[str]
+    killed: bool = False
 
     def stop(self) -> None:
         """As if the process had ended: nothing goes out any more, except the end of the lease."""
+        self.scope.cancel()
+
+    def kill(self) -> None:
+        """As if the process had been killed: its lease runs out by itself."""
+        self.killed = True
+        self.engine.session.lost(self.engine.session.lease)
         self.scope.cancel()
 
 
@@ -113,14 +120,15 @@ async def nodes(
     times: Times | None = None,
     folder: Path | None = None,
     rotate: bool = False,
+    first: int = 0,
 ) -> AsyncIterator[list[Node]]:
-    """Some nodes of a program, once they have loaded what etcd has; with `rotate` they begin with
-    different members."""
+    """Some nodes of a program, named by numbers from `first` on, once they have loaded what etcd
+    has; with `rotate` they begin with different members."""
     listed = tuple(endpoint_of(one) for one in endpoints)
     place = prefix or fresh_prefix()
     found: list[Node] = []
     async with trio.open_nursery() as nursery:
-        for index in range(number):
+        for index in range(first, first + number):
             notes: list[str] = []
             by = index % len(listed) if rotate else 0
             options = EtcdOptions(listed[by:] + listed[:by], prefix=place)

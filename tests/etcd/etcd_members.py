@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,28 @@ class Members:
         process.wait(5)
         self._processes[index] = None
 
+    def leader(self, besides: int = -1) -> int:
+        """The member that leads, as it says itself; waits for one `besides` another."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for index, process in enumerate(self._processes):
+                about = self._status(index) if process is not None and index != besides else {}
+                if about and about["header"]["member_id"] == about.get("leader"):
+                    return index
+            _PAUSE.wait(0.02)
+        raise AssertionError("no member of etcd leads")
+
+    def _status(self, index: int) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._clients[index], timeout=1)
+        try:
+            connection.request("POST", "/v3/maintenance/status", "{}")
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
+            return found if "header" in found else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+        finally:
+            connection.close()
+
     def wipe(self, index: int) -> None:
         """Takes away what a member had stored."""
         shutil.rmtree(self._folder / f"m{index}")
@@ -124,3 +148,12 @@ class Members:
             if process is not None:
                 self.signal(index, signal.SIGCONT)
                 self.kill(index)
+
+    def mend(self) -> None:
+        """All members run again, and are healthy."""
+        for index, process in enumerate(self._processes):
+            if process is None:
+                self.start(index)
+            else:
+                self.signal(index, signal.SIGCONT)
+        self.wait()
