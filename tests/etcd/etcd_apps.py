@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -121,9 +121,12 @@ async def nodes(
     folder: Path | None = None,
     rotate: bool = False,
     first: int = 0,
+    access: EtcdOptions | None = None,
+    wait: bool = True,
 ) -> AsyncIterator[list[Node]]:
-    """Some nodes of a program, named by numbers from `first` on, once they have loaded what etcd
-    has; with `rotate` they begin with different members."""
+    """Some nodes of a program, named by numbers from `first` on; with `wait`, once they have loaded
+    what etcd has; with `rotate` they begin with different members, with the files and the user of
+    `access`."""
     listed = tuple(endpoint_of(one) for one in endpoints)
     place = prefix or fresh_prefix()
     found: list[Node] = []
@@ -131,7 +134,8 @@ async def nodes(
         for index in range(first, first + number):
             notes: list[str] = []
             by = index % len(listed) if rotate else 0
-            options = EtcdOptions(listed[by:] + listed[:by], prefix=place)
+            turned = listed[by:] + listed[:by]
+            options = replace(access or EtcdOptions(), endpoints=turned, prefix=place)
             data = None if folder is None else folder / f"data{index}"
             engine = EtcdEngine(
                 spec, f"n{index}", data, etcd=options, note=notes.append, times=times
@@ -139,7 +143,7 @@ async def nodes(
             app = App(spec, engine)
             scope = await nursery.start(_run, engine)
             found.append(Node(app, engine, scope, notes))
-        for node in found:
+        for node in found if wait else ():
             with trio.fail_after(5):
                 await until(lambda node=node: not node.engine.unready())
         try:
