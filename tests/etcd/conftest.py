@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from etcd_apps import bank
 from etcd_members import Members
+
+from somart import ProgramSpec
+
+
+@pytest.fixture(scope="session")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
+    """The program of most tests."""
+    return bank(tmp_path_factory.mktemp("bank"))
 
 
 @pytest.fixture(scope="module")

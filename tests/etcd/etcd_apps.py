@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,6 +82,16 @@ def bank(folder: Path) -> ProgramSpec:
 def fresh_prefix() -> str:
     """A place in etcd that no other test uses."""
     return f"/soma/test-{next(_prefixes)}/"
+
+
+def run(test: Callable[[], Awaitable[None]], seconds: float = 30) -> None:
+    """Runs a test under trio, bounded in time."""
+
+    async def bounded() -> None:
+        with trio.fail_after(seconds):
+            await test()
+
+    trio.run(bounded)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-MEMBER_SECONDS = "120"
+MEMBER_SECONDS = "240"
 _PAUSE = threading.Event()  # never set
 ETCD = shutil.which("etcd")
 needs_etcd = pytest.mark.skipif(

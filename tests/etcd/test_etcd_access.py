@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
-from etcd_apps import bank, nodes, until
+from etcd_apps import nodes, run, until
 from etcd_members import Members, needs_etcd
 
 from somart import ProgramSpec, SomaError
@@ -24,21 +23,6 @@ pytestmark = [pytest.mark.slow, needs_etcd]
 
 
 PREFIX = "/soma/allowed/"
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
-    return bank(tmp_path_factory.mktemp("bank"))
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Runs a test under trio, bounded in time."""
-
-    async def bounded() -> None:
-        with trio.fail_after(30):
-            await test()
-
-    trio.run(bounded)
 
 
 def admin_of(member: Members, user: str = "") -> EtcdClient:

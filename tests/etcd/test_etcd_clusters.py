@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trio
-from etcd_apps import ROOT, Node, bank, nodes, until
+from etcd_apps import ROOT, Node, nodes, run, until
 from etcd_members import Members, needs_etcd
 
 from somart import ProgramSpec, SomaError
@@ -24,11 +24,6 @@ from somart.errors import UNKNOWN
 
 pytestmark = [pytest.mark.slow, needs_etcd]
 _PAUSE = threading.Event()  # never set
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
-    return bank(tmp_path_factory.mktemp("bank"))
 
 
 @pytest.mark.parametrize("fault", ["kill", "stop"])
@@ -67,7 +62,7 @@ def test_no_acknowledged_addition_is_lost_when_a_member_fails(
             three.signal(0, signal.SIGCONT)
         await trio.to_thread.run_sync(three.wait)
 
-    trio.run(_bounded, test)
+    run(test)
 
 
 def test_a_watch_on_a_member_that_is_cut_off_moves_to_another_one(
@@ -87,12 +82,7 @@ def test_a_watch_on_a_member_that_is_cut_off_moves_to_another_one(
                 three.signal(0, signal.SIGCONT)
         await trio.to_thread.run_sync(three.wait)
 
-    trio.run(_bounded, test)
-
-
-async def _bounded(test: Any) -> None:
-    with trio.fail_after(30):
-        await test()
+    run(test)
 
 
 # --- processes -----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from etcd_apps import Node, bank, fresh_prefix, nodes, program, until
+from etcd_apps import Node, fresh_prefix, nodes, program, run, until
 from etcd_members import Members, needs_etcd
 
 from somart import ProgramSpec, SomaError
@@ -21,21 +20,6 @@ from somart.errors import DEPOSED, NO_QUORUM, TYPE, UNKNOWN
 from somart.timers import TICK, Tick
 
 pytestmark = [pytest.mark.slow, needs_etcd]
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
-    return bank(tmp_path_factory.mktemp("bank"))
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Runs a test under trio, bounded in time."""
-
-    async def bounded() -> None:
-        with trio.fail_after(30):
-            await test()
-
-    trio.run(bounded)
 
 
 async def call(node: Node, handler: str, *args: Any) -> Any:

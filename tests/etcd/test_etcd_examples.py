@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from etcd_apps import ROOT, nodes, program
+from etcd_apps import ROOT, nodes, program, run
 from etcd_members import Members, needs_etcd
 
 from somart import App, Cell, ProgramSpec, SomaError
@@ -94,14 +94,6 @@ async def alone(spec: ProgramSpec, name: str) -> list[str]:
     """What a session gives on one node without etcd."""
     with App(spec, StandaloneEngine()) as app:
         return [await answer(app, name, *each) for each in SESSIONS[name]]
-
-
-def run(test: Callable[[], Any]) -> None:
-    async def bounded() -> None:
-        with trio.fail_after(40):
-            await test()
-
-    trio.run(bounded)
 
 
 def test_an_example_gives_the_answers_that_one_node_gives(

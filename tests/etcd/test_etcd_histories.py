@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from etcd_apps import fresh_prefix, nodes, program, until
+from etcd_apps import fresh_prefix, nodes, program, run, until
 from etcd_clients import Clients
 from etcd_members import Members, needs_etcd
 
@@ -55,12 +55,8 @@ def test_histories_are_explained_while_a_member_of_etcd_and_a_node_fail(
             assert clients.outcomes()["ok"] > 3 * CALLS, clients.outcomes()
             clients.judge()
 
-    async def bounded() -> None:
-        with trio.fail_after(60):
-            await test()
-
     try:
-        trio.run(bounded)
+        run(test, 60)
     finally:
         three.mend()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trio
-from etcd_apps import Node, bank, nodes
+from etcd_apps import Node, nodes, run
 from etcd_members import Members, needs_etcd
 
 from somart import ProgramSpec, SomaError
@@ -21,24 +21,18 @@ from somart.errors import NO_QUORUM
 pytestmark = [pytest.mark.slow, needs_etcd]
 
 
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
-    return bank(tmp_path_factory.mktemp("bank"))
-
-
-def run(folder: Path, flag: str, value: int, spec: ProgramSpec, test: Test) -> None:
+def on_member(folder: Path, flag: str, value: int, spec: ProgramSpec, test: Test) -> None:
     """Runs a test on a node, with a member that has a flag."""
     member = Members(folder, 1, (flag, str(value)))
 
-    async def bounded() -> None:
-        with trio.fail_after(30):
-            async with nodes(spec, member.endpoints, 1) as (node,):
-                client = EtcdClient(EtcdOptions((endpoint_of(member.endpoints[0]),)))
-                await test(node, client)
-                await client.aclose()
+    async def on_node() -> None:
+        async with nodes(spec, member.endpoints, 1) as (node,):
+            client = EtcdClient(EtcdOptions((endpoint_of(member.endpoints[0]),)))
+            await test(node, client)
+            await client.aclose()
 
     try:
-        trio.run(bounded)
+        run(on_node)
     finally:
         member.close()
 
@@ -61,7 +55,7 @@ def test_operators_may_allow_fewer_operations(spec: ProgramSpec, tmp_path: Path)
         await node.app.invoke("Bank", "fill", [5])
         assert len(await node.app.invoke("Bank", "names", [])) == 5
 
-    run(tmp_path, "--max-txn-ops", 20, spec, test)
+    on_member(tmp_path, "--max-txn-ops", 20, spec, test)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +69,7 @@ def test_operators_may_allow_fewer_bytes(
         await node.app.invoke("Bank", "wide", ["x" * 10_000])
         assert len(await node.app.invoke("Bank", "notes", [])) == 1
 
-    run(tmp_path, "--max-request-bytes", 20_000, spec, test)
+    on_member(tmp_path, "--max-request-bytes", 20_000, spec, test)
 
 
 def test_an_etcd_without_space_can_be_read(spec: ProgramSpec, tmp_path: Path) -> None:
@@ -103,4 +97,4 @@ def test_an_etcd_without_space_can_be_read(spec: ProgramSpec, tmp_path: Path) ->
         assert await node.app.invoke("Bank", "get", ["x"]) == 3
         assert await node.app.invoke("Bank", "notes", []) == []
 
-    run(tmp_path, "--quota-backend-bytes", 2_000_000, spec, test)
+    on_member(tmp_path, "--quota-backend-bytes", 2_000_000, spec, test)
