@@ -77,9 +77,9 @@ async def embedded_nodes(
 ) -> AsyncIterator[list[EmbeddedNode]]:
     """Nodes that all vote. They end with the block, all at once."""
     found: list[EmbeddedNode] = []
-    with patch("somart.cluster.driver.AUTOPILOT_MS", AUTOPILOT_MS):
-        async with trio.open_nursery() as nursery:
-            try:
+    try:
+        with patch("somart.cluster.driver.AUTOPILOT_MS", AUTOPILOT_MS):
+            async with trio.open_nursery() as nursery:
                 for index in range(number):
                     seeds = tuple(node.address for node in found[:1])
                     node = await _started(nursery, spec, folder / f"n{index}", seeds)
@@ -87,7 +87,7 @@ async def embedded_nodes(
                     await _wait(lambda node=node: not node.member.unready())
                 await _wait(lambda: all(node.voters() == number for node in found))
                 yield found
-            finally:
                 nursery.cancel_scope.cancel()
-                for node in found:
-                    node.app.close()
+    finally:  # when nothing is on its way to disk any more
+        for node in found:
+            node.app.close()

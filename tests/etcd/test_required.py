@@ -42,7 +42,8 @@ def test_such_a_skip_is_a_failure(tmp_path: Path, ci: str) -> None:
         "def test_c(): pytest.skip('the port is taken')\n"
     )
     tests = str(Path(__file__).resolve().parents[1])
-    environment = {**os.environ, "CI": ci, "PYTHONPATH": tests}
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": tests}
+    environment = {**os.environ, **alone, "CI": ci}
     command = [sys.executable, "-m", "pytest", "-p", "required", "-p", "no:cacheprovider", "-q"]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
