@@ -41,6 +41,13 @@ def _free_ports(number: int) -> list[int]:
     return found
 
 
+def _stopped(parent: int) -> bool:
+    """Whether all threads of the process that `timeout` has started have stopped."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    threads = [stat for child in children for stat in Path("/proc").glob(f"{child}/task/*/stat")]
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
+
+
 class Members:
     """A cluster of etcd with some members."""
 
@@ -78,11 +85,15 @@ class Members:
             )
 
     def signal(self, index: int, number: signal.Signals) -> None:
-        """Sends a signal to a member."""
+        """Sends a signal to a member; returns from SIGSTOP when nothing of it runs any more."""
         process = self._processes[index]
         assert process is not None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
+        deadline = time.monotonic() + 20
+        while number == signal.SIGSTOP and not _stopped(process.pid):
+            assert time.monotonic() < deadline, "etcd does not stop"
+            _PAUSE.wait(0.002)
 
     def kill(self, index: int) -> None:
         """Ends a member at once."""
