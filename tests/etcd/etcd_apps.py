@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -84,6 +84,16 @@ def fresh_prefix() -> str:
     return f"/soma/test-{next(_prefixes)}/"
 
 
+def run(test: Callable[[], Awaitable[None]], seconds: float = 30) -> None:
+    """Runs a test under trio, bounded in time."""
+
+    async def bounded() -> None:
+        with trio.fail_after(seconds):
+            await test()
+
+    trio.run(bounded)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for a condition; whoever calls sets the bound."""
     while True:
@@ -98,9 +108,16 @@ class Node:
     engine: EtcdEngine
     scope: trio.CancelScope
     notes: list[str]
+    killed: bool = False
 
     def stop(self) -> None:
         """As if the process had ended: nothing goes out any more, except the end of the lease."""
+        self.scope.cancel()
+
+    def kill(self) -> None:
+        """As if the process had been killed: its lease runs out by itself."""
+        self.killed = True
+        self.engine.session.lost(self.engine.session.lease)
         self.scope.cancel()
 
 
@@ -113,17 +130,22 @@ async def nodes(
     times: Times | None = None,
     folder: Path | None = None,
     rotate: bool = False,
+    first: int = 0,
+    access: EtcdOptions | None = None,
+    wait: bool = True,
 ) -> AsyncIterator[list[Node]]:
-    """Some nodes of a program, once they have loaded what etcd has; with `rotate` they begin with
-    different members."""
+    """Some nodes of a program, named by numbers from `first` on; with `wait`, once they have loaded
+    what etcd has; with `rotate` they begin with different members, with the files and the user of
+    `access`."""
     listed = tuple(endpoint_of(one) for one in endpoints)
     place = prefix or fresh_prefix()
     found: list[Node] = []
     async with trio.open_nursery() as nursery:
-        for index in range(number):
+        for index in range(first, first + number):
             notes: list[str] = []
             by = index % len(listed) if rotate else 0
-            options = EtcdOptions(listed[by:] + listed[:by], prefix=place)
+            turned = listed[by:] + listed[:by]
+            options = replace(access or EtcdOptions(), endpoints=turned, prefix=place)
             data = None if folder is None else folder / f"data{index}"
             engine = EtcdEngine(
                 spec, f"n{index}", data, etcd=options, note=notes.append, times=times
@@ -131,7 +153,7 @@ async def nodes(
             app = App(spec, engine)
             scope = await nursery.start(_run, engine)
             found.append(Node(app, engine, scope, notes))
-        for node in found:
+        for node in found if wait else ():
             with trio.fail_after(5):
                 await until(lambda node=node: not node.engine.unready())
         try:

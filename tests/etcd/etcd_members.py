@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import random
 import shutil
@@ -13,10 +14,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-MEMBER_SECONDS = "120"
+MEMBER_SECONDS = "240"
 _PAUSE = threading.Event()  # never set
 ETCD = shutil.which("etcd")
 needs_etcd = pytest.mark.skipif(
@@ -37,6 +39,13 @@ def _free_ports(number: int) -> list[int]:
             if port not in found:
                 found.append(port)
     return found
+
+
+def _stopped(parent: int) -> bool:
+    """Whether all threads of the process that `timeout` has started have stopped."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    threads = [stat for child in children for stat in Path("/proc").glob(f"{child}/task/*/stat")]
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
 
 
 class Members:
@@ -76,11 +85,15 @@ class Members:
             )
 
     def signal(self, index: int, number: signal.Signals) -> None:
-        """Sends a signal to a member."""
+        """Sends a signal to a member; returns from SIGSTOP when nothing of it runs any more."""
         process = self._processes[index]
         assert process is not None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
+        deadline = time.monotonic() + 20
+        while number == signal.SIGSTOP and not _stopped(process.pid):
+            assert time.monotonic() < deadline, "etcd does not stop"
+            _PAUSE.wait(0.002)
 
     def kill(self, index: int) -> None:
         """Ends a member at once."""
@@ -89,6 +102,28 @@ class Members:
         assert process is not None
         process.wait(5)
         self._processes[index] = None
+
+    def leader(self, besides: int = -1) -> int:
+        """The member that leads, as it says itself; waits for one `besides` another."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for index, process in enumerate(self._processes):
+                about = self._status(index) if process is not None and index != besides else {}
+                if about and about["header"]["member_id"] == about.get("leader"):
+                    return index
+            _PAUSE.wait(0.02)
+        raise AssertionError("no member of etcd leads")
+
+    def _status(self, index: int) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._clients[index], timeout=1)
+        try:
+            connection.request("POST", "/v3/maintenance/status", "{}")
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
+            return found if "header" in found else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+        finally:
+            connection.close()
 
     def wipe(self, index: int) -> None:
         """Takes away what a member had stored."""
@@ -124,3 +159,12 @@ class Members:
             if process is not None:
                 self.signal(index, signal.SIGCONT)
                 self.kill(index)
+
+    def mend(self) -> None:
+        """All members run again, and are healthy."""
+        for index, process in enumerate(self._processes):
+            if process is None:
+                self.start(index)
+            else:
+                self.signal(index, signal.SIGCONT)
+        self.wait()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-from etcd_members import Members, needs_etcd
 
 from somart.engines.etcd.client import EtcdClient, EtcdError, from_wire, key_after, to_wire
 from somart.engines.etcd.connection import Connection, TransportError
@@ -236,76 +233,3 @@ def test_the_environment_comes_before_the_manifest() -> None:
 def test_options_that_do_not_fit_are_refused(spec: EtcdSpec) -> None:
     with pytest.raises(ValueError, match="etcd_"):
         etcd_options_of(spec, {})
-
-
-# --- a real member -------------------------------------------------------------------------------
-
-
-def _certificate(folder: Path) -> None:
-    """One certificate for the server, the client and the authority."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"]
-    command += ["-subj", "/CN=soma", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=20)
-
-
-@needs_etcd
-@pytest.mark.slow
-def test_a_member_with_tls_lets_in_who_has_a_certificate(tmp_path: Path) -> None:
-    _certificate(tmp_path)
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    extra = ("--cert-file", str(certificate), "--key-file", str(key))
-    extra += ("--client-cert-auth", "--trusted-ca-file", str(certificate))
-    member = Members(tmp_path, 1, extra, tls=True)
-
-    async def test() -> None:
-        listed = tuple(endpoint_of(one) for one in member.endpoints)
-        client = EtcdClient(EtcdOptions(listed, certificate, certificate, key))
-        with trio.fail_after(15):
-            await client.ask("kv/put", {"key": to_wire("a"), "value": to_wire("1")}, 10)
-            assert len((await client.call("kv/range", {"key": to_wire("a")}))["kvs"]) == 1
-            await client.aclose()
-            stranger = EtcdClient(EtcdOptions(listed, certificate))
-            with pytest.raises(EtcdError):
-                await stranger.call("kv/range", {"key": to_wire("a")})
-            await stranger.aclose()
-
-    try:
-        trio.run(test)
-    finally:
-        member.close()
-
-
-@needs_etcd
-@pytest.mark.slow
-def test_a_user_gets_in_by_its_password(tmp_path: Path) -> None:
-    member = Members(tmp_path, 1)
-
-    async def test() -> None:
-        listed = tuple(endpoint_of(one) for one in member.endpoints)
-        admin = EtcdClient(EtcdOptions(listed))
-        await admin.call("auth/user/add", {"name": "root", "password": "geheim"})
-        await admin.call("auth/role/add", {"name": "root"})
-        await admin.call("auth/user/grant", {"user": "root", "role": "root"})
-        await admin.call("auth/enable", {})
-        with pytest.raises(EtcdError):
-            await admin.call("kv/range", {"key": to_wire("a")})
-        user = EtcdClient(EtcdOptions(listed, user="root", password="geheim"))
-        await user.call("kv/put", {"key": to_wire("a"), "value": to_wire("1")})
-        user._token = "stale.1"
-        assert len((await user.call("kv/range", {"key": to_wire("a")}))["kvs"]) == 1
-        async with aclosing(user.watch(to_wire("a"), to_wire("b"), 1)) as results:
-            async for result in results:
-                if result.get("events"):
-                    break
-        wrong = EtcdClient(EtcdOptions(listed, user="root", password="falsch"))
-        with pytest.raises(EtcdError) as refused:
-            await wrong.call("kv/range", {"key": to_wire("a")})
-        assert not refused.value.sent
-        for client in (admin, user, wrong):
-            await client.aclose()
-
-    try:
-        trio.run(test)
-    finally:
-        member.close()

@@ -1,4 +1,4 @@
-"""Three members of etcd, of which one dies or hangs; nodes that die; the examples as processes."""
+"""Three members of etcd, of which one dies or hangs; nodes that die; an example as processes."""
 
 from __future__ import annotations
 
@@ -10,34 +10,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from etcd_apps import ROOT, Node, bank, nodes, program, until
+from etcd_apps import ROOT, Node, nodes, run, until
 from etcd_members import Members, needs_etcd
 
-from somart import App, ProgramSpec, SomaError
-from somart.engines.standalone import StandaloneEngine
+from somart import ProgramSpec, SomaError
 from somart.errors import UNKNOWN
 
 pytestmark = [pytest.mark.slow, needs_etcd]
 _PAUSE = threading.Event()  # never set
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
-    return bank(tmp_path_factory.mktemp("bank"))
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
-    found = Members(tmp_path_factory.mktemp("etcd3"), 3)
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("fault", ["kill", "stop"])
@@ -76,7 +62,7 @@ def test_no_acknowledged_addition_is_lost_when_a_member_fails(
             three.signal(0, signal.SIGCONT)
         await trio.to_thread.run_sync(three.wait)
 
-    trio.run(_bounded, test)
+    run(test)
 
 
 def test_a_watch_on_a_member_that_is_cut_off_moves_to_another_one(
@@ -96,76 +82,7 @@ def test_a_watch_on_a_member_that_is_cut_off_moves_to_another_one(
                 three.signal(0, signal.SIGCONT)
         await trio.to_thread.run_sync(three.wait)
 
-    trio.run(_bounded, test)
-
-
-async def _bounded(test: Any) -> None:
-    with trio.fail_after(30):
-        await test()
-
-
-# --- the examples, unchanged ---------------------------------------------------------------------
-
-PRICING: list[tuple[str, list[Any]]] = [
-    ("book_trade", [{"id": "T1", "symbol": "ACME", "quantity": 100, "price": 40.0}]),
-    ("book_trade", [{"id": "T1", "symbol": "ACME"}]),
-    ("book_trade", [{"id": "T2", "symbol": "ACME", "quantity": 5, "price": 41.0}]),
-    ("trade", ["T9"]),
-    ("confirm", ["T1"]),
-    ("execute", ["T1"]),
-    ("cancel", ["T1"]),
-    ("reject", ["T1"]),
-    ("retry", ["T1"]),
-    ("settle", ["T1"]),
-    ("confirm", ["T9"]),
-    ("trade", ["T1"]),
-    ("revalue", []),
-    ("risk", []),
-    ("blotter", []),
-    ("freeze", []),
-    ("trade", ["T2"]),
-]
-INVENTORY: list[tuple[str, list[Any]]] = [
-    ("receive", ["tea", 10]),
-    ("reserve", ["O1", "tea", 4]),
-    ("reserve", ["O2", "tea", 7]),
-    ("order_of", ["O2"]),
-    ("ship", ["O1"]),
-    ("release", ["O1"]),
-    ("reserve", ["O3", "tea", 6]),
-    ("release", ["O3"]),
-    ("report", []),
-]
-
-
-@pytest.mark.parametrize(
-    ("example", "cell", "session"),
-    [("pricing", "PricingEngine", PRICING), ("inventory", "Inventory", INVENTORY)],
-)
-def test_an_example_gives_the_answers_that_one_node_gives(
-    three: Members, example: str, cell: str, session: list[tuple[str, list[Any]]]
-) -> None:
-    spec = program(ROOT / "examples" / example / "app.cell")
-
-    async def answers(apps: list[App]) -> list[str]:
-        found = []
-        for number, (handler, args) in enumerate(session):
-            try:
-                answer = await apps[number % len(apps)].invoke(cell, handler, args)
-                found.append(re.sub(r"'booked_ms': \d+", "", repr(answer)))
-            except SomaError as error:
-                found.append(f"{error.kind}: {error}")
-        return found
-
-    async def test() -> None:
-        with App(spec, StandaloneEngine()) as alone:
-            expected = await answers([alone])
-        # without `scale` the memory is each node's own, whatever the engine
-        number = 2 if example == "pricing" else 1
-        async with nodes(spec, three.endpoints, number) as found:
-            assert await answers([node.app for node in found]) == expected
-
-    trio.run(_bounded, test)
+    run(test)
 
 
 # --- processes -----------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from etcd_apps import Node, bank, fresh_prefix, nodes, program, until
+import trio.testing
+from etcd_apps import Node, fresh_prefix, nodes, program, run, until
 from etcd_members import Members, needs_etcd
 
 from somart import ProgramSpec, SomaError
@@ -20,21 +20,6 @@ from somart.errors import DEPOSED, NO_QUORUM, TYPE, UNKNOWN
 from somart.timers import TICK, Tick
 
 pytestmark = [pytest.mark.slow, needs_etcd]
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ProgramSpec:
-    return bank(tmp_path_factory.mktemp("bank"))
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Runs a test under trio, bounded in time."""
-
-    async def bounded() -> None:
-        with trio.fail_after(30):
-            await test()
-
-    trio.run(bounded)
 
 
 async def call(node: Node, handler: str, *args: Any) -> Any:
@@ -293,6 +278,36 @@ def test_a_member_that_hangs_leaves_the_outcome_unknown(spec: ProgramSpec, tmp_p
             before = await call(a, "get", "x")
             await call(a, "add", "x", 100)
             assert await call(a, "get", "x") == before + 100
+
+    try:
+        run(test)
+    finally:
+        members.close()
+
+
+def test_who_waits_for_etcd_is_told_when_the_node_stops(spec: ProgramSpec, tmp_path: Path) -> None:
+    import signal
+
+    members = Members(tmp_path, 1)
+
+    async def test() -> None:
+        kinds: dict[str, str] = {}
+
+        async def ask(node: Node, handler: str, *args: Any) -> None:
+            with pytest.raises(SomaError) as told:
+                await call(node, handler, *args)
+            kinds[handler] = told.value.kind
+
+        async with nodes(spec, members.endpoints, 1) as (a,):
+            await call(a, "put", "x", 1)
+            members.signal(0, signal.SIGSTOP)
+            async with trio.open_nursery() as clients:
+                clients.start_soon(ask, a, "get", "x")
+                clients.start_soon(ask, a, "put", "x", 2)
+                await trio.testing.wait_all_tasks_blocked(0.05)  # both questions are on their way
+                a.stop()
+            await ask(a, "names")
+        assert kinds == {"get": NO_QUORUM, "put": UNKNOWN, "names": NO_QUORUM}
 
     try:
         run(test)

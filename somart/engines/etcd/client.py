@@ -29,7 +29,8 @@ _HARMLESS = frozenset(
     {INVALID, NOT_FOUND, EXHAUSTED, PRECONDITION, OUT_OF_RANGE, DENIED, UNAUTHENTICATED}
 )
 """Codes of gRPC with which etcd says that it has not done what was asked."""
-_BAD_TOKEN = "invalid auth token"
+_OUTDATED = ("invalid auth token", "revision of auth store is old")
+"""With these etcd refuses a token that was good: it has expired, or users or roles have changed."""
 
 Json = dict[str, Any]
 _encoder = msgspec.json.Encoder()
@@ -110,7 +111,8 @@ class EtcdClient:
         try:
             return await self._exchange(endpoint, path, message)
         except EtcdError as error:
-            if not self._options.user or _BAD_TOKEN not in str(error):
+            outdated = any(reason in str(error) for reason in _OUTDATED)
+            if not self._options.user or not outdated:
                 raise
         await self._authenticate(endpoint)
         return await self._exchange(endpoint, path, message)

@@ -46,12 +46,7 @@ class Connection:
                 plain = await trio.open_tcp_stream(endpoint.host, endpoint.port)
                 stream: trio.abc.Stream = plain
                 if endpoint.tls:
-                    context = context or ssl.create_default_context()
-                    secure = trio.SSLStream(
-                        plain, context, server_hostname=endpoint.host, https_compatible=True
-                    )
-                    await secure.do_handshake()
-                    stream = secure
+                    stream = await _secured(plain, endpoint, context)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
             reason = error.__cause__ or error
             raise TransportError(f"{endpoint}: {reason or 'timed out'}", sent=False) from error
@@ -141,3 +136,17 @@ class Connection:
             self.alive = False
             reason = "answer too long" if data else "connection closed"
             raise TransportError(f"{self._host}: {reason}", sent=True)
+
+
+async def _secured(
+    plain: trio.SocketStream, endpoint: Endpoint, context: ssl.SSLContext | None
+) -> trio.abc.Stream:
+    """The connection with TLS. Closes it when the other side is not who it should be."""
+    context = context or ssl.create_default_context()
+    secure = trio.SSLStream(plain, context, server_hostname=endpoint.host, https_compatible=True)
+    try:
+        await secure.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(plain)
+        raise
+    return secure

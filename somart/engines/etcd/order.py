@@ -18,6 +18,7 @@ from ...consensus.proposal import Proposal, TransactionId
 from ...consensus.service import Done, Failure, Ready
 from ...consensus.state import DEPOSED, Outcome
 from .client import (
+    DENIED,
     EXHAUSTED,
     INVALID,
     NOT_FOUND,
@@ -34,6 +35,10 @@ from .settings import Endpoint
 PAGE = 1_000
 LANES = 64
 PAUSE_SECONDS = 0.02
+_REFUSALS = frozenset({INVALID, EXHAUSTED, PRECONDITION, DENIED})
+"""Codes of what etcd will not do the next time either: too large, no space, not allowed."""
+_BUSY = "too many requests"
+"""The one of them that passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,9 @@ class EtcdOrder:
             except EtcdError as error:
                 self._fail_readers(readers, str(error))
                 continue
+            except trio.Cancelled:  # `run` tells them
+                self._readers[:0] = readers
+                raise
             if int(answer["header"]["revision"]) < self.revision:
                 self._begin_anew()
             pairs = answer.get("kvs", [])
@@ -363,10 +371,8 @@ class EtcdOrder:
         """What an error means for a transaction; None: it may be sent again."""
         if error.code == NOT_FOUND:
             self.session.lost(lane.lease)
-        elif error.code in (INVALID, PRECONDITION) or "space exceeded" in str(error):
+        elif error.code in _REFUSALS and _BUSY not in str(error):
             return Failure(f"etcd refuses the transaction: {error}", definite=not pending.sent)
-        elif error.code == EXHAUSTED:
-            return None
         return None
 
 
