@@ -126,6 +126,19 @@ def test_many_keys_are_dropped_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     assert max(dropped.values()) < most + 5  # a segment is dropped as a whole
 
 
+def test_who_has_nothing_to_show_any_more_does_not_ask() -> None:
+    """What the owner holds of the segment would come back whole, to be shown again."""
+    net = stocked(4, 60)
+    one = net.hosts["n1"]
+    context, replica = one.core.context, one.engine.replica
+    item = next(key for n in range(60) if not context.owns(STOCK, segment_of(key := f"item{n}")))
+    segment = segment_of(item)
+    assert replica.keys_of(STOCK, segment) == []
+    one.core.handover._show(context.owners(STOCK, segment)[0], STOCK, [segment])
+    net.run(500)
+    assert replica.keys_of(STOCK, segment) == []
+
+
 def test_what_has_become_its_own_is_not_dropped_though_others_have_it() -> None:
     net = stocked(3, 0)
     stranger = net.hosts["n3"]
