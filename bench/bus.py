@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
+from figures import Figure, print_table
 from serving import TICKS, cpu_seconds
 
 from somart import App, Cell, ProgramSpec, Prop, SlotDecl, StandaloneEngine, Value, handler
@@ -33,6 +34,7 @@ from somart.cluster.protection import Protection
 SECRET = b"the secret of this benchmark"
 CONFIG = ClusterConfig()
 WINDOWS = (1, 16, 128)
+SIGNALS_PER_SECOND = 4_000
 
 
 class Board(Cell):
@@ -199,6 +201,22 @@ def main(rounds: int = 5, seconds: float = 1.0) -> None:
             server.stdout.close()
     _print("per second, by window", found)
     _print("per CPU-second of the server, by window", per_cpu)
+    print_table(promises(found))
+
+
+def promises(found: dict[tuple[str, int], list[float]]) -> list[Figure]:
+    """Signals that one connection carries when its sender does not wait for each."""
+    names = [name for name, role, *_ in KINDS if role == "link"]
+    return [
+        Figure(
+            f"{name}, {WINDOWS[-1]} under way",
+            statistics.median(found[name, WINDOWS[-1]]),
+            SIGNALS_PER_SECOND,
+            at_most=False,
+            unit="/s",
+        )
+        for name in names
+    ]
 
 
 def _print(title: str, found: dict[tuple[str, int], list[float]]) -> None:

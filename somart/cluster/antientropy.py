@@ -205,11 +205,12 @@ class Comparison:
         return SyncRequest(self._next(), level, [], self._table, within, listed)
 
     def _next_page(self) -> None:
+        held = self._context.replica.digests(self._table)
+        if not self.pull:  # what has gone meanwhile need not be shown, and would be sent back whole
+            self._segments = [s for s in self._segments if s in held]
         if not self._segments:
             self._next_table()
             return
-        replica = self._context.replica
-        held = replica.digests(self._table)
         digests = {s: held.get(s, 0) for s in self._segments}
         stated = {s: digest for s, digest in digests.items() if digest}
         self._page = digests

@@ -9,6 +9,7 @@ drops it when they have confirmed that they have as much.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from .antientropy import Comparison, Confirmed
 from .context import Context
@@ -16,12 +17,17 @@ from .hashing import segment_of
 from .messages import Batch, Write
 from .replica import from_wire
 from .rows import Rows
+from .versions import Version
 
 Begin = Callable[[str, bool, bool], Comparison | None]
 """A comparison with a peer (push, pull), or None when there is one under way."""
 
 ByOwner = dict[str, int]
 """Owners, with the digest of what they have confirmed."""
+
+DROPPED_AT_ONCE = 2_000
+"""Keys that are dropped in one go, about: nobody is served and nothing else stored meanwhile."""
+BREATH_MS = 20
 
 
 class Fetching:
@@ -255,7 +261,7 @@ class Handover:
         self._begin = begin
         self.foreign: dict[tuple[str, int], ByOwner] = {}
         self._due = False
-        self._released: dict[str, dict[str, bool]] = {}
+        self._released: dict[str, dict[str, Version]] = {}
 
     # --- noticing --------------------------------------------------------------------------------
 
@@ -282,10 +288,11 @@ class Handover:
                 if segment not in owned:
                     self._hold(table, segment)
 
-    def _later(self) -> None:
+    def _later(self, delay: int | None = None) -> None:
         if not self._due:
             self._due = True
-            self._context.later(2 * self._context.config.resend_ms, self._step)
+            usual = 2 * self._context.config.resend_ms
+            self._context.later(usual if delay is None else delay, self._step)
 
     # --- keys that were acknowledged -------------------------------------------------------------
 
@@ -298,16 +305,30 @@ class Handover:
             if not context.owns(write.table, segment_of(write.key)):
                 held = context.replica.version(write.table, write.key)
                 if held is not None and from_wire(write.version) == held:
-                    self._released.setdefault(write.table, {})[write.key] = True
+                    self._released.setdefault(write.table, {})[write.key] = held
                     self._later()
 
-    def _forget_released(self) -> None:
-        for table, keys in self._released.items():
-            self._forget(table, list(keys))
-            for segment in {segment_of(key): True for key in keys}:
+    def _forget_released(self) -> int:
+        """Drops some of them, and gives how many: those that have not been written again, and have
+        not become this node's own in the meantime."""
+        room = DROPPED_AT_ONCE
+        for table, keys in list(self._released.items()):
+            taken = {key: keys.pop(key) for key in list(islice(keys, room))}
+            room -= len(taken)
+            if not keys:
+                del self._released[table]
+            gone = [key for key, held in taken.items() if self._is_done(table, key, held)]
+            self._forget(table, gone)
+            for segment in {segment_of(key): True for key in gone}:
                 if not self._context.replica.keys_of(table, segment):
                     self.foreign.pop((table, segment), None)
-        self._released = {}
+        return DROPPED_AT_ONCE - room
+
+    def _is_done(self, table: str, key: str, acknowledged: Version) -> bool:
+        context = self._context
+        if context.owns(table, segment_of(key)):
+            return False
+        return context.replica.version(table, key) == acknowledged
 
     def _forget(self, table: str, keys: list[str]) -> None:
         """Drops keys; they are here again when that could not be stored."""
@@ -323,18 +344,25 @@ class Handover:
 
     def _step(self) -> None:
         self._due = False
-        self._forget_released()
+        dropped = self._forget_released()
         wanted: dict[tuple[str, str], list[int]] = {}
         for (table, segment), confirmed in list(self.foreign.items()):
-            for peer in self._unconfirmed(table, segment, confirmed):
+            if dropped >= DROPPED_AT_ONCE:
+                break
+            missing = self._unconfirmed(table, segment, confirmed)
+            if missing is None:
+                dropped += self._drop(table, segment)
+            for peer in missing or ():
                 wanted.setdefault((peer, table), []).append(segment)
         for (peer, table), segments in wanted.items():
             self._show(peer, table, segments)
-        if self.foreign:
+        if dropped >= DROPPED_AT_ONCE:
+            self._later(BREATH_MS)
+        elif self.foreign:
             self._later()
 
-    def _unconfirmed(self, table: str, segment: int, confirmed: ByOwner) -> list[str]:
-        """The owners that have yet to confirm; drops the segment when there are none."""
+    def _unconfirmed(self, table: str, segment: int, confirmed: ByOwner) -> list[str] | None:
+        """The owners that have yet to confirm; None when the segment need not stay."""
         context = self._context
         digest = context.replica.digests(table).get(segment, 0)
         owners = [owner for owner in context.owners(table, segment) if owner in context.present]
@@ -343,10 +371,14 @@ class Handover:
             return missing
         if digest and not all(owner in context.ready_ring.ids for owner in owners):
             return []  # others may still come here to read
-        if digest:
-            self._forget(table, context.replica.keys_of(table, segment))
+        return None
+
+    def _drop(self, table: str, segment: int) -> int:
+        keys = self._context.replica.keys_of(table, segment)
+        if keys:
+            self._forget(table, keys)
         del self.foreign[table, segment]
-        return []
+        return len(keys)
 
     def _show(self, peer: str, table: str, segments: list[int]) -> None:
         if peer not in self._context.linked:

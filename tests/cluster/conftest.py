@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from processes import Cluster, build
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster_parts"))  # the authority
 
 PROGRAM = """
 cell Notes {

@@ -5,10 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from authority import Authority
 from processes import Cluster, until
+
+from somart.cluster.options import TlsFiles
 
 pytestmark = pytest.mark.slow
 
@@ -38,12 +42,57 @@ def test_a_wrong_secret_learns_and_changes_nothing(cluster: MakeCluster, tmp_pat
     assert stranger.sees() == {"stranger": "alive"}
     stranger.stop()
 
-    asked = [sys.executable, "-m", "somac", "cluster", "status", one.bus]
-    without = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+    without = somac("cluster", "status", one.bus)
     assert without.returncode == 1
     assert "n1" not in without.stdout + without.stderr.replace(one.bus, "")
-    knowing = [*asked, "--secret-file", ours]
-    assert subprocess.run(knowing, capture_output=True, timeout=30).returncode == 0
+    assert somac("cluster", "status", one.bus, "--secret-file", ours).returncode == 0
+
+
+def options(files: TlsFiles) -> list[str]:
+    """Those of a node, and of the commands that ask one."""
+    words = ("--tls-cert", str(files.certificate)), ("--tls-key", str(files.key))
+    return [word for pair in words for word in pair] + ["--tls-ca", str(files.authority)]
+
+
+def test_a_certificate_of_another_authority_learns_and_changes_nothing(
+    cluster: MakeCluster, tmp_path: Path
+) -> None:
+    nodes = cluster("eventual")
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    one = nodes.grow(*options(ours.node("n1")))
+    two = nodes.grow(*options(ours.node("n2")))
+    nodes.settle()
+    one.request("POST", "/put/a/1")
+    until(lambda: two.get("/look/a")["result"] == 1, "n2 hears of it")
+
+    foreign = theirs.node("stranger")
+    forged = replace(foreign, authority=ours.file)  # it believes us, but we did not sign it
+    for files in (foreign, forged):
+        told = one.log.count("bus: refused 127.0.0.1: no TLS")
+        stranger = nodes.add(name=f"stranger-{told}")
+        stranger.start("--join", one.bus, *options(files))
+        until(lambda node=stranger: "cannot link with" in node.log, "it is refused")
+        until(lambda n=told: one.log.count("bus: refused 127.0.0.1: no TLS") > n, "that is told")
+        assert stranger.log.count("cannot link with") == 1  # however often it has tried
+        ready = stranger.request("GET", "/__soma/ready")
+        assert (ready.status, ready.body["reason"]) == (503, "joining: no member answers yet")
+        assert stranger.sees() == {stranger.name: "alive"}
+        stranger.stop()
+    assert one.sees() == two.sees() == {"n1": "alive", "n2": "alive"}
+
+    asked = ("cluster", "status", one.bus)
+    for given in ((), options(foreign), options(forged)):
+        refused = somac(*asked, *given)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "n2" not in refused.stderr
+    shown = somac(*asked, *options(ours.node("client")))
+    assert shown.returncode == 0, shown.stderr
+    assert "n2" in shown.stdout
+
+
+def somac(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "somac", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
 
 
 def test_no_bus_on_other_addresses_without_protection(cluster: MakeCluster, tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from core_network import CoreNetwork, cluster
 
+from somart.cluster import handover, status
 from somart.cluster.config import ClusterConfig
 from somart.cluster.hashing import segment_of
 from somart.merge import BEGINNING
 
 STOCK = "Shop.stock"
+Forget = Callable[[str, list[str]], int]
 QUICK = replace(ClusterConfig(), tombstone_ms=5_000, forget_ms=60_000)
 
 
@@ -91,6 +95,62 @@ def test_a_key_written_by_a_stranger_stays_there_until_all_owners_have_it() -> N
     net.until(net.same)
     assert stranger.value("stock", "new") is None
     assert net.hosts[owners[1]].value("stock", "new") == 1
+
+
+def test_many_keys_are_dropped_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a node serves, and stores what others write, in between."""
+    most = 40
+    monkeypatch.setattr(handover, "DROPPED_AT_ONCE", most)
+    monkeypatch.setattr(status, "WEIGHED", most)
+    net = stocked(2, 400)
+    dropped: Counter[tuple[str, int]] = Counter()
+    shown = 0
+    for host in net.living:
+        forget = host.engine.replica.forget
+
+        def counting(table: str, keys: list[str], id: str = host.id, do: Forget = forget) -> int:
+            dropped[id, net.now] += len(keys)
+            return do(table, keys)
+
+        monkeypatch.setattr(host.engine.replica, "forget", counting)
+    net.add("n3", "n1")
+    while not dropped:
+        net.run(20)
+        found = net.hosts["n1"].core.status()["not_own"]
+        if found["keys"]:
+            assert 60 * found["keys"] < found["bytes"] < 80 * found["keys"]
+            shown += 1
+    net.until(lambda: net.formed() and net.same())
+    assert shown
+    assert sum(dropped.values()) > 5 * most
+    assert max(dropped.values()) < most + 5  # a segment is dropped as a whole
+
+
+def test_who_has_nothing_to_show_any_more_does_not_ask() -> None:
+    """What the owner holds of the segment would come back whole, to be shown again."""
+    net = stocked(4, 60)
+    one = net.hosts["n1"]
+    context, replica = one.core.context, one.engine.replica
+    item = next(key for n in range(60) if not context.owns(STOCK, segment_of(key := f"item{n}")))
+    segment = segment_of(item)
+    assert replica.keys_of(STOCK, segment) == []
+    one.core.handover._show(context.owners(STOCK, segment)[0], STOCK, [segment])
+    net.run(500)
+    assert replica.keys_of(STOCK, segment) == []
+
+
+def test_what_has_become_its_own_is_not_dropped_though_others_have_it() -> None:
+    net = stocked(3, 0)
+    stranger = net.hosts["n3"]
+    context = stranger.core.context
+    key = next(key for key in map(str, range(100)) if not context.owns(STOCK, segment_of(key)))
+    stranger.call("put", "stock", key, 1)
+    net.until(lambda: stranger.core.handover._released)
+    net.hosts["n2"].core.leave(for_good=True)
+    net.until(lambda: context.owns(STOCK, segment_of(key)), 1_000)
+    for _ in range(100):
+        net.run(50)
+        assert stranger.value("stock", key) == 1
 
 
 def test_nothing_is_dropped_while_an_owner_that_is_there_has_not_confirmed() -> None:

@@ -20,7 +20,7 @@ from msgspec import msgpack
 
 from somart import App, Cell, ProgramSpec, StandaloneEngine, Value, handler
 from somart.cluster.bus import Bus
-from somart.cluster.channel import Channel, dial
+from somart.cluster.channel import Channel, LinkError, dial
 from somart.cluster.clocks import SystemClock
 from somart.cluster.config import ClusterConfig
 from somart.cluster.frames import HEADER, SEAL_BYTES, Received
@@ -112,6 +112,7 @@ class Fortress:
         self.address = f"127.0.0.1:{port}"
         self.port = port
         self.log = log
+        self.late = 0
 
 
 async def as_stranger(fortress: Fortress, source: random.Random) -> None:
@@ -156,15 +157,27 @@ async def ignore(_batch: object) -> None:
 async def program(fortress: Fortress, source: random.Random) -> Channel:
     role = source.choice(["link", "link", "tail"])
     hello = Hello(role, "peer", f"peer-{source.getrandbits(64):x}")  # type: ignore[arg-type]
-    shield = Protection(SECRET)
-    return await dial(fortress.address, hello, shield, CONFIG, lambda _peer: None)
+    return await let_in(fortress, hello)
+
+
+async def let_in(fortress: Fortress, hello: Hello) -> Channel:
+    """Dials until it is let in: on a busy machine a handshake may take longer than it may, and that
+    is the only reason to try again."""
+    shield, config = Protection(SECRET), ClusterConfig()
+    while True:
+        began = time.monotonic()
+        try:
+            return await dial(fortress.address, hello, shield, config, lambda _peer: None)
+        except LinkError:
+            if (time.monotonic() - began) * 1_000 < CONFIG.handshake_ms:
+                raise
+            fortress.late += 1
 
 
 async def be_served(fortress: Fortress, source: random.Random) -> None:
     """An honest program: its signal is handled."""
     hello = Hello("link", "good", f"good-{source.getrandbits(64):x}")
-    shield = Protection(SECRET)
-    channel = await dial(fortress.address, hello, shield, ClusterConfig(), lambda _peer: None)
+    channel = await let_in(fortress, hello)
     wanted = source.getrandbits(40)
     channel.send(Signal(hello.instance, 1, "see", f"[{wanted}]"))
 
@@ -179,7 +192,7 @@ async def be_served(fortress: Fortress, source: random.Random) -> None:
 async def attack(fortress: Fortress, seed: int, tally: Tally) -> None:
     """One attack, then one honest program."""
     source = random.Random(seed)
-    before = len(fortress.log)
+    before, late = len(fortress.log), fortress.late
     if source.random() < 0.5:
         tally.strangers += 1
         await as_stranger(fortress, source)
@@ -188,7 +201,7 @@ async def attack(fortress: Fortress, seed: int, tally: Tally) -> None:
     await be_served(fortress, source)
     assert not fortress.target.broken_into  # type: ignore[attr-defined]
     said = fortress.log[before:]
-    assert len(said) <= LINES_MAX + 2, said
+    assert len(said) <= LINES_MAX + 2 + fortress.late - late, said
     assert not [line for line in said if "internal" in line or "\n" in line], said
     tally.attacks += 1
     tally.lines += len(said)
