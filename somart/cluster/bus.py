@@ -63,6 +63,10 @@ class Driven(Protocol):
     def take(self) -> list[Output]:
         """What is to be done, in order; once."""
 
+    def store(self) -> bool:
+        """Called when that is done: stores what others wait for, if it takes no time. True: there
+        is more to do."""
+
 
 class Bus:
     """The bus of one node. `me` is how it introduces itself to other nodes.
@@ -198,14 +202,19 @@ class Bus:
         core = self._core
         if core is None or self._nursery is None:
             return
+        self._carry_out(core)
+        while core.store():
+            self._carry_out(core)
+        wakeup = core.next_wakeup()
+        if wakeup is not None and wakeup < self._sleeping_until:
+            self._woken.set()
+
+    def _carry_out(self, core: Driven) -> None:
         for output in core.take():
             self._do(output)
         for channel in self._posted:
             channel.flush()
         self._posted.clear()
-        wakeup = core.next_wakeup()
-        if wakeup is not None and wakeup < self._sleeping_until:
-            self._woken.set()
 
     def _do(self, output: Output) -> None:
         match output:

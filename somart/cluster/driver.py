@@ -185,6 +185,10 @@ class Driver:
         self._watch_leader()
         return outputs
 
+    def store(self) -> bool:
+        """Stores what the log waits for, if that takes no time; True: `take` again."""
+        return self.engine.store_at_once()
+
     def _hears(self, identity: str) -> bool:
         """Whether a voter, in the life that votes, has been heard of lately."""
         peer = member_of(identity)

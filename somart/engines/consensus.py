@@ -46,6 +46,9 @@ NEW_RECORDS = 1 << 62
 """Keys of log records from here on are a transaction's own, until the proposal is applied."""
 
 RETRY_STORE_MS = 1_000
+FEW = 2
+"""Proposals of a leader that are stored without waiting for others to join."""
+
 FAR = 1 << 60
 SWEPT = 1_000
 """Expired entries that one proposal deletes."""
@@ -513,6 +516,19 @@ class ConsensusEngine(ClusterEngine):
         self.outbox += turn.sends
         if turn.write is not None:
             self._store(turn.write)
+
+    def store_at_once(self) -> bool:
+        """Stores what `drive` has queued without a turn of the event loop, if the disk is quick and
+        nobody is at it: to be called when the messages are out. A leader with much in flight waits
+        for that turn: more proposals share the sync. True: `drive` may have more to do.
+        """
+        service = self.service
+        if self._unstored is None or self._flushing or service is None:
+            return False
+        if (service.leads and len(service.pending) > FEW) or not self._quick():
+            return False
+        self.flush()
+        return self._unstored is None
 
     def retry_at(self) -> int:
         """When to call `drive` because a write has failed."""

@@ -58,6 +58,9 @@ class Memo:
     def next_wakeup(self) -> int | None:
         return self.wakeup
 
+    def store(self) -> bool:
+        return False
+
     def take(self) -> list[Output]:
         taken, self.outputs = self.outputs, []
         return taken
