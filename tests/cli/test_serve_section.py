@@ -132,7 +132,7 @@ def test_an_interval_of_no_time_is_an_error() -> None:
     assert [(d.code, d.message) for d in found] == [("E271", message)]
 
 
-@pytest.mark.parametrize(("lines", "wanted"), [("", 150), ("election_ms = 400\n", 400)])
+@pytest.mark.parametrize(("lines", "wanted"), [("", 120), ("election_ms = 400\n", 400)])
 def test_a_fast_cluster_elects_soon_unless_it_is_told_when(
     project: Path, lines: str, wanted: int
 ) -> None:
