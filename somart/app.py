@@ -176,7 +176,7 @@ class App:
             self.engine.check(ticket)
         if failure is not None:
             raise failure
-        self.events.deliver(transaction.events)
+        self.events.deliver(transaction.events, agreed=transaction.agreed)
 
     async def invoke(self, cell: str, handler: str, args: Sequence[Value] = ()) -> Value:
         """The same under trio, for handlers of any colour; commits of many callers are grouped."""
@@ -196,8 +196,11 @@ class App:
                 return self.end(ended)
             except Conflict as conflict:  # another was first: what it wrote is here now
                 lost += not isinstance(conflict, Busy)
+                pause = self.engine.pause_after(lost)
             finally:
                 del ended  # an error in it would keep this frame, and the frame the error
+            if pause:
+                await _sleep(pause)
         raise SomaError("too many conflicts with other nodes: try again", CONFLICT)
 
     async def _run_once(
@@ -228,7 +231,7 @@ class App:
         no handler, or wrong arguments.
         """
         owner, (info, method) = self._resolve(cell, handler, args)
-        if info.is_async and (info.outside or self._sharded):
+        if info.is_async and (self._sharded or not info.memory_only):
             return None
         if not self._turns.free(owner) or self.calls.caller() is not None:
             return None
@@ -243,7 +246,7 @@ class App:
             finally:
                 del ended, failure
         if transaction.events:
-            self.events.deliver(transaction.events)
+            self.events.deliver(transaction.events, agreed=transaction.agreed)
         return result
 
     def _attempt(
@@ -413,6 +416,12 @@ class _Together:
 
     async def __aexit__(self, *_: object) -> None:
         self._turns.leave(self._alone)
+
+
+async def _sleep(seconds: float) -> None:
+    import trio
+
+    await trio.sleep(seconds)
 
 
 def _completed(run: Coroutine[Any, Any, Value]) -> Value:

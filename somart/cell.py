@@ -46,10 +46,14 @@ def _declare(declaration: Any) -> Callable[[F], F]:
 
 
 def handler(
-    name: str, *params: str, record: bool = False, outside: bool = False
+    name: str, *params: str, record: bool = False, memory_only: bool = False
 ) -> Callable[[F], F]:
-    """`on name(params)`. The method stays a plain function: calling it costs nothing more."""
-    return _declare(HandlerInfo(name, params, "", record=record, outside=outside))
+    """`on name(params)`. The method stays a plain function: calling it costs nothing more.
+
+    `memory_only`: a coroutine that awaits nothing but memory, and so never waits on a node that has
+    all of it.
+    """
+    return _declare(HandlerInfo(name, params, "", record=record, memory_only=memory_only))
 
 
 def every(milliseconds: int) -> Callable[[F], F]:

@@ -86,6 +86,7 @@ class EventHub:
         self._queue = queue
         self._subscribers: dict[Subscription, None] = {}
         self._listeners: list[Listener] = []
+        self._carriers: list[Listener] = []
         self.dropped = 0
 
     @contextmanager
@@ -99,16 +100,18 @@ class EventHub:
         finally:
             self._remove(subscription)
 
-    def attach(self, listener: Listener) -> None:
-        """Events go to the listener, too, from now on."""
-        self._listeners.append(listener)
+    def attach(self, listener: Listener, *, carries: bool = False) -> None:
+        """Events go to the listener, too, from now on. `carries`: it takes them to other nodes."""
+        (self._carriers if carries else self._listeners).append(listener)
 
-    def deliver(self, events: Iterable[Event]) -> None:
-        """Called with the events of a committed transaction, in their order."""
-        if self._listeners:
+    def deliver(self, events: Iterable[Event], *, agreed: bool = False) -> None:
+        """Called with the events of a committed transaction, in their order. `agreed`: the other
+        nodes have them, too, from the log."""
+        listeners = self._listeners if agreed else self._listeners + self._carriers
+        if listeners:
             events = list(events)
             for event in events:
-                for listener in self._listeners:
+                for listener in listeners:
                     listener.offer(event)
         self.show(events)
 
@@ -124,9 +127,10 @@ class EventHub:
 
     def close(self) -> None:
         """Ends all feeds."""
-        for listener in self._listeners:
+        for listener in self._listeners + self._carriers:
             listener.close()
         self._listeners.clear()
+        self._carriers.clear()
         for subscription in list(self._subscribers):
             self._remove(subscription)
 

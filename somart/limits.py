@@ -8,6 +8,9 @@ OPTIMISTIC_RUNS = 5
 COMMIT_RUNS = 100
 """Times that a handler runs because other nodes were first; then its client may try again."""
 
+CONFLICT_PAUSE_SECONDS = 0.05
+"""The longest pause before such a run: some rounds of consensus, and little of a client's time."""
+
 NESTED_RUNS = 100
 """Runs of a handler on its caller's turn, which cannot run alone; somebody else has won each."""
 

@@ -8,12 +8,19 @@ The verifier explores lifecycles with these very functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 Vector = Mapping[str, int]  # per node, how many of its writes; a node that is not there has none
+
+
+class Counts(Protocol):
+    """What is looked at of a vector."""
+
+    def get(self, node: str, none: int, /) -> int: ...
 
 
 class Stamp(NamedTuple):
@@ -38,6 +45,16 @@ def tick(last: Stamp, now: int, node: str) -> Stamp:
     return Stamp(last.physical, last.logical + 1, node)
 
 
+class Stamped(Protocol):
+    """What a write has put somewhere."""
+
+    @property
+    def stamp(self) -> Stamp: ...
+
+
+S = TypeVar("S", bound=Stamped)
+
+
 class Register(NamedTuple, Generic[T]):
     """A value and the stamp of the write that put it there."""
 
@@ -45,7 +62,7 @@ class Register(NamedTuple, Generic[T]):
     stamp: Stamp
 
 
-def latest(mine: Register[T], other: Register[T]) -> Register[T]:
+def latest(mine: S, other: S) -> S:
     """The later of two writes: the order of arrival and repetition make no difference."""
     return other if other.stamp > mine.stamp else mine
 
@@ -58,7 +75,7 @@ def deliverable(delivered: Vector, sender: str, message: Vector) -> bool:
     )
 
 
-def covers(known: Vector, token: Vector) -> bool:
+def covers(known: Counts, token: Vector) -> bool:
     """Whether a replica that knows so much may answer a reader who has seen `token`: its reads and
     writes never go back in time, whichever replica it asks (session guarantees, Terry and others,
     1994)."""
@@ -70,7 +87,11 @@ def joined(one: Vector, other: Vector) -> dict[str, int]:
     return {node: max(one.get(node, 0), other.get(node, 0)) for node in {*one, *other}}
 
 
-def moved(read: Mapping[str, int], current: Mapping[str, int]) -> list[str]:
-    """The keys whose revision is no longer the one that was read (0: never written), sorted. A
-    commit takes effect only when there are none: compare-and-set."""
-    return sorted(key for key, revision in read.items() if current.get(key, 0) != revision)
+def moved(read: Iterable[K], changed: Mapping[K, int], at: int) -> K | None:
+    """One of the keys that were read as they were at a revision and that have changed after it, by
+    the revisions of their last changes. A commit takes effect only when there is none:
+    compare-and-set."""
+    for key in read:
+        if changed.get(key, 0) > at:
+            return key
+    return None

@@ -128,15 +128,15 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class HandlerInfo:
-    """A handler as the outside sees it. `method` is its Python name on the cell; `outside`: it may
-    wait for more than memory (time, the network, another program)."""
+    """A handler as the outside sees it. `method` is its Python name on the cell; `memory_only`: a
+    coroutine that waits for nothing else (time, the network, another program)."""
 
     name: str
     params: tuple[str, ...]
     method: str
     is_async: bool = False
     record: bool = False
-    outside: bool = False
+    memory_only: bool = False
 
     @property
     def private(self) -> bool:

@@ -25,12 +25,14 @@ RETRY_MS = 500
 
 
 class Tick(NamedTuple):
-    """One run of a schedule in a cell with consensus: when it was due (ms since the epoch), and in
-    which term of leadership it runs."""
+    """One run of a schedule in a cell with consensus: when it was due (ms since the epoch), in
+    which term of leadership it runs, and which due time had been served last when that was decided
+    (0: none; -1: it does not matter)."""
 
     schedule: str
     due: int
     term: int
+    since: int = -1
 
 
 class Verdict(NamedTuple):

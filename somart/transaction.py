@@ -75,10 +75,12 @@ class Transaction:
     validated at the commit. `wait_for` is the commit that must be durable before the answer may
     be given, because something that it wrote has been read. `caller` is the call on whose turn
     this one runs, see `calls.py`. `far` is what other nodes have told it, None if nothing; `near`
-    is set while only what this node holds may be looked at, because nothing may wait.
+    is set while only what this node holds may be looked at, because nothing may wait. `agreed`:
+    other nodes get its events with the log.
     """
 
     __slots__ = (
+        "agreed",
         "app",
         "caller",
         "epoch",
@@ -111,6 +113,7 @@ class Transaction:
         self.wait_for = 0
         self.far: Far | None = None
         self.near = False
+        self.agreed = False
         self.key_reads: dict[tuple[Table, Key], int] = {}
         self.shape_reads: dict[Table, int] = {}
         self.value_reads: dict[Table, int] = {}

@@ -220,4 +220,26 @@ CODES: tuple[CodeInfo, ...] = (
         'cell A { on f(m: Map) { m = m |> with("a", 1, "b", 2) m } }',
         'cell A { on f(m: Map) { m = with(m, "a", 1, "b", 2) m } }',
     ),
+    CodeInfo(
+        "A311",
+        "An outside effect before the commit",
+        "A transaction on the memory of a `consistency: strong` cell runs again when another node"
+        " was first. What it wrote is discarded; what it has sent or stored outside of the program"
+        " (http_post, ws_send, subscribe, write_file, write_csv) stays, and is done again. http_get"
+        " is taken to only read. Make the effect harmless to repeat: send along a key, made of the"
+        " arguments, by which the receiver knows a repetition. Or do it after the commit: record"
+        " it, let an `every` of a cell without `scale` take it into memory of its own, and another"
+        " carry it out. What is emitted leaves after the commit anyway.",
+        "cell Shop { memory { sold: Map<String, Int> [persistent] }"
+        " scale { replicas: 3 consistency: strong }"
+        ' on buy(id: String) { sold.set(id, 1) http_post("http://bank.example/", id) } }',
+        "cell Shop { memory { sold: Map<String, Int> [persistent] wanted: Map<String, Int>"
+        " [persistent] } scale { replicas: 3 consistency: strong }"
+        " on buy(id: String) { sold.set(id, 1) wanted.set(id, 1) }"
+        " on take() { let ids = wanted.keys for id in ids { wanted.delete(id) } ids } }"
+        " cell Courier { memory { todo: Map<String, Int> [persistent] }"
+        ' every 1s { for id in delegate("Shop", "take") { todo.set(id, 1) } }'
+        ' every 1s { for id in todo.keys { http_post("http://bank.example/", id)'
+        " todo.delete(id) } } }",
+    ),
 )

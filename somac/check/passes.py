@@ -16,6 +16,7 @@ from .cost import check_cost, check_models
 from .determinism import check_determinism
 from .faces import check_faces
 from .interior import check_interior
+from .irrevocable import check_irrevocable
 from .native import check_native
 from .promises import check_custom, check_promises
 from .properties import check_slots
@@ -59,6 +60,7 @@ PROGRAM_PASSES: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     check_native,
     check_names,
     advise,
+    check_irrevocable,
 )
 
 

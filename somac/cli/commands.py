@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -160,11 +161,15 @@ def simulate(
         str, typer.Option(metavar="PICKS", help="Only these faults and calls: f0,f3,c5-9.")
     ] = "",
     trace: Annotated[bool, typer.Option("--trace", help="Print all that happens.")] = False,
+    history: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what clients asked and were told.")
+    ] = None,
 ) -> None:
     """Run a program on many simulated nodes under faults, and check its promises."""
     from .simulating import Wanted, simulate_program
 
-    _done(simulate_program(Wanted(file, nodes, seed, seeds, minutes, faults, calls, only, trace)))
+    wanted = Wanted(file, nodes, seed, seeds, minutes, faults, calls, only, trace, history)
+    _done(simulate_program(wanted))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .process import INTERRUPTED
+from .process import INTERRUPTED, nobody_reads
 from .terminal import report
 
 if TYPE_CHECKING:
@@ -46,27 +46,40 @@ def with_bus(door: Door, role: Role, use: Callable[[Channel], Awaitable[None]]) 
     if any(door.tls) and not all(door.tls):
         report(TLS_OPTIONS)
         return MISUSE
+    try:
+        secret = None if door.secret_file is None else _secret(Path(door.secret_file))
+    except OSError as error:
+        report(
+            f"--secret-file: cannot read '{door.secret_file}': {error.strerror}"
+            " (give the file that the nodes have as --cluster-secret-file)"
+        )
+        return MISUSE
 
     async def body() -> None:
-        await use(await _dial(door.address, role, _protection(door)))
+        await use(await _dial(door.address, role, _protection(secret, door.tls)))
 
     code = 0
     try:
         trio.run(body)
     except* KeyboardInterrupt:
         code = INTERRUPTED
+    except* BrokenPipeError:  # of stdout; those of sockets come as LinkError
+        code = nobody_reads()
     except* (LinkError, ProtectionError, OSError) as group:
         report(f"cannot {_DEEDS[role]} {door.address}: {group.exceptions[0]}")
         code = 1
     return code
 
 
-def _protection(door: Door) -> Protection:
+def _secret(file: Path) -> bytes:
+    return file.read_bytes().strip()
+
+
+def _protection(secret: bytes | None, tls: Tls) -> Protection:
     from somart.cluster.options import TlsFiles
     from somart.cluster.protection import Protection, tls_of
 
-    secret = None if door.secret_file is None else Path(door.secret_file).read_bytes().strip()
-    files = [Path(file) for file in door.tls if file is not None]
+    files = [Path(file) for file in tls if file is not None]
     return Protection(secret, tls_of(TlsFiles(*files)) if files else None)
 
 

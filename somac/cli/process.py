@@ -72,10 +72,15 @@ def with_deep_stack(work: Callable[[], int]) -> int:
     return outcome[0]
 
 
+def nobody_reads() -> int:
+    """The exit code when whoever read our output has gone."""
+    sys.stdout = io.StringIO()  # the final flush has nothing to say
+    return BROKEN_PIPE
+
+
 def _failed(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
-        sys.stdout = io.StringIO()  # nobody reads: the final flush has nothing to say
-        return BROKEN_PIPE
+        return nobody_reads()
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     raise error
@@ -84,8 +89,7 @@ def _failed(error: BaseException) -> int:
 def explain_failure(error: Exception) -> int:
     """A fault of ours, not of the program: one line, or all of it when SOMA_TRACEBACK is set."""
     if isinstance(error, BrokenPipeError):
-        sys.stdout = io.StringIO()
-        return BROKEN_PIPE
+        return nobody_reads()
     if "SOMA_TRACEBACK" in os.environ:
         traceback.print_exception(error)
     kind = type(error).__name__

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..frontend import nodes as n
 from ..frontend.program import Program, handlers_of
+from ..manifest import VERIFY_KEYS
 from .pipeline import compile_in_memory, read_runnable
 from .process import with_deep_stack
 from .terminal import progress, remark, report, say
 
 if TYPE_CHECKING:
     from somart.simulate.clients import Entry
-    from somart.simulate.lifecycle import LifecycleRules
+    from somart.simulate.lifecycle import AllRules, LifecycleRules
     from somart.simulate.simulation import Outcome, Settings
     from somart.spec import ProgramSpec
 
     from ..manifest import Manifest
+
+
+MINUTES_MOST = 100_000
+"""Of virtual time: more than two months."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Wanted:
     calls: int
     only: str
     trace: bool
+    history: Path | None = None
 
 
 class BadRequest(Exception):
@@ -45,27 +52,32 @@ class BadRequest(Exception):
 
 
 def simulate_program(wanted: Wanted) -> int:
-    """`soma simulate FILE …`; 1 when a promise was broken or nothing can be simulated."""
+    """`soma simulate FILE …`; 1 when a promise was broken or nothing can be simulated, 2 when the
+    options cannot be meant."""
     return with_deep_stack(partial(_simulate, wanted))
 
 
 def _simulate(wanted: Wanted) -> int:
+    try:
+        settings = _settings(wanted)
+        history = None if wanted.history is None else _writable(wanted.history)
+    except BadRequest as error:
+        report(str(error))
+        return 2
     unit = read_runnable(wanted.path)
     if unit is None:
         return 1
     spec = compile_in_memory(unit)
-    try:
-        settings = _settings(wanted)
-        entries = entry_points(unit.program, spec)
-        if not entries:
-            raise BadRequest("the program has no handler that clients could call")
-    except BadRequest as error:
-        report(str(error))
+    entries = entry_points(unit.program, spec)
+    if not entries:
+        report("the program has no handler that clients could call")
         return 1
-    run = partial(_run, spec, entries, _rules(unit.manifest, spec))
+    run = partial(_run, spec, entries, lifecycle_rules(unit.manifest, spec))
     failed = 0
     for seed in range(wanted.seed, wanted.seed + wanted.seeds):
-        outcome = _timed(run, _with_seed(settings, seed))
+        outcome = _timed(run, replace(settings, seed=seed))
+        if history is not None:
+            _write_history(outcome, history)
         if not outcome.passed:
             failed += 1
             _explain(wanted, run, outcome)
@@ -86,19 +98,61 @@ def _settings(wanted: Wanted) -> Settings:
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         raise BadRequest(f"unknown fault '{unknown[0]}'; there are {', '.join(KINDS)}")
-    if not 1 <= wanted.nodes <= 200 or wanted.minutes <= 0:
-        raise BadRequest("--nodes is from 1 to 200, --minutes more than 0")
+    _check(wanted)
     settings = Settings(wanted.nodes, wanted.seed, wanted.minutes, names, wanted.calls)
     try:
-        return with_only(settings, wanted.only)
+        settings = with_only(settings, wanted.only)
     except ValueError as error:
         raise BadRequest(f"--only: {error}") from error
+    _check_picks(settings, range(wanted.seed, wanted.seed + wanted.seeds))
+    return settings
 
 
-def _with_seed(settings: Settings, seed: int) -> Settings:
-    from dataclasses import replace
+def _check(wanted: Wanted) -> None:
+    if not 1 <= wanted.nodes <= 200:
+        raise BadRequest("--nodes is from 1 to 200")
+    if not 0 < wanted.minutes <= MINUTES_MOST:
+        raise BadRequest(f"--minutes is more than 0, and at most {MINUTES_MOST}")
+    if wanted.seeds < 1:
+        raise BadRequest("--seeds is the number of runs, 1 or more")
+    if wanted.calls < 0:
+        raise BadRequest("--calls is the number of calls, 0 or more")
+    if wanted.history is not None and wanted.seeds > 1:
+        raise BadRequest("--history takes the calls of one run: leave out --seeds")
 
-    return replace(settings, seed=seed)
+
+def _check_picks(settings: Settings, seeds: range) -> None:
+    """What `--only` picks must be there: a run without it would show nothing."""
+    from somart.simulate.simulation import faults_of
+
+    beyond = [number for number in settings.only_calls or () if number >= settings.calls]
+    if beyond:
+        there = f"c0-{settings.calls - 1}" if settings.calls else "none"
+        raise BadRequest(f"--only: there is no call c{min(beyond)}; calls are {there} (--calls)")
+    for seed in seeds if settings.only_faults else ():
+        drawn = {fault.number for fault in faults_of(replace(settings, seed=seed))}
+        missing = (settings.only_faults or frozenset()) - drawn
+        if missing:
+            number = min(missing)
+            raise BadRequest(f"--only: seed {seed} has no fault f{number}; it has {len(drawn)}")
+
+
+def _writable(path: Path) -> Path:
+    """The file, empty: a long run would else end with nowhere to write to."""
+    try:
+        path.write_bytes(b"")
+    except OSError as error:
+        raise BadRequest(f"--history: cannot write '{path}': {error.strerror}") from error
+    return path
+
+
+def _write_history(outcome: Outcome, path: Path) -> None:
+    """Writes the calls of a run (docs/histories.md)."""
+    from somart.simulate.histories import write_operations
+
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in write_operations(outcome.operations))
+    remark(f"history: {len(outcome.operations)} calls written to {path}")
 
 
 # --- the program ---------------------------------------------------------------------------------
@@ -122,37 +176,38 @@ def type_text(type_: n.TypeRef) -> str:
     return f"{type_.name}<{inner}>" if inner else type_.name
 
 
-def _rules(manifest: Manifest, spec: ProgramSpec) -> LifecycleRules:
+def lifecycle_rules(manifest: Manifest, spec: ProgramSpec) -> AllRules:
     """`never` and `after.X.never` of `[verify]` and of `[verify.MACHINE]`."""
+    machines = {name for cell in spec.all_cells for name in cell.soma_machines}
+    own = {name: section for name, section in manifest.verify.items() if name in machines}
+    sections = {"": manifest.verify, **{name: own[name] for name in own if name not in VERIFY_KEYS}}
+    return {name: _rules(section) for name, section in sections.items()}
+
+
+def _rules(section: Any) -> LifecycleRules:
     from somart.simulate.lifecycle import LifecycleRules
 
-    machines = {name for cell in spec.all_cells for name in cell.soma_machines}
-    never: set[str] = set()
-    after: dict[str, frozenset[str]] = {}
-    for section in _sections(manifest.verify, machines):
-        never.update(section.get("never", ()))
-        for state, demands in section.get("after", {}).items():
-            after[state] = after.get(state, frozenset()) | set(demands.get("never", ()))
-    return LifecycleRules(frozenset(never), after)
-
-
-def _sections(verify: Any, machines: set[str]) -> Iterator[Any]:
-    yield verify
-    yield from (section for name, section in verify.items() if name in machines)
+    after = section.get("after", {})
+    return LifecycleRules(
+        frozenset(section.get("never", ())),
+        {state: frozenset(demands.get("never", ())) for state, demands in after.items()},
+    )
 
 
 # --- runs ----------------------------------------------------------------------------------------
 
 
 def _run(
-    spec: ProgramSpec, entries: Sequence[Entry], rules: LifecycleRules, settings: Settings
+    spec: ProgramSpec, entries: Sequence[Entry], rules: AllRules, settings: Settings
 ) -> Outcome:
     from somart.simulate.simulation import simulate
     from somart.simulate.subjects import subject
 
     factory, workload = subject(spec, entries, rules)
     with redirect_stdout(io.StringIO()):  # what handlers print
-        return simulate(settings, factory, workload)
+        outcome = simulate(settings, factory, workload)
+    outcome.operations = workload.operations
+    return outcome
 
 
 def _timed(run: Callable[[Settings], Outcome], settings: Settings) -> Outcome:

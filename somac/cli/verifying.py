@@ -110,15 +110,16 @@ def _delivers(capability: str) -> bool:
 
 
 def _show(report: Report, as_json: bool) -> None:
-    from ..verify.output import json_report, replica_lines, step_lines, tally_lines, text_report
+    from ..verify import output
 
     if as_json:
-        sys.stdout.write(json_report(report))
+        sys.stdout.write(output.json_report(report))
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     if not report.blocks:
         remark("No state machines found.")
         return
     if not as_json:
-        sys.stdout.write(text_report(report, colour))
-    for line in [*step_lines(report), *replica_lines(report), *tally_lines(report)]:
-        remark(line)
+        sys.stdout.write(output.text_report(report, colour))
+    for lines in (output.step_lines, output.replica_lines, output.note_lines, output.tally_lines):
+        for line in lines(report):
+            remark(line)

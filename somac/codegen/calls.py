@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..frontend import nodes as n
 from ..frontend.builtins import HIGHER_ORDER
+from ..frontend.program import machine_cell
 from . import kinds as k
 from .access import Access
 from .kinds import INTS, SpecialKinds
@@ -16,7 +17,6 @@ from .routines import (
     HandlerCall,
     LocalCall,
     VariantCall,
-    machine_cell,
     pipe_parts,
     slot_target,
 )

@@ -201,9 +201,9 @@ class CellWriter:
         routine = self.module.routines.handlers[id(self.cell), name]
         names = [v.py for v in routine.scopes.function.variables if v.origin == "param"]
         record = ["record=True"] if "record" in handler.annotations else []
-        outside = ["outside=True"] if routine.outside else []
+        memory = ["memory_only=True"] if routine.is_async and not routine.outside else []
         params = (string(p.name) for p in handler.params)
-        listed = ", ".join([string(name), *params, *record, *outside])
+        listed = ", ".join([string(name), *params, *record, *memory])
         self._decorate(f"@{self._use('handler')}({listed})", handler)
         shown = ", ".join(f"{p.name}: {type_text(p.type)}" for p in handler.params)
         note = f"on {name}({shown}) — {place(handler)}"

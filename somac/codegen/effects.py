@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..frontend import nodes as n
 from ..frontend.builtins import HIGHER_ORDER
-from ..frontend.program import handlers_of, sections
+from ..frontend.program import handlers_of, machine_cell, sections
 from .routines import (
     SLOT_METHODS,
     SLOT_WRITES,
@@ -20,7 +20,6 @@ from .routines import (
     LocalCall,
     Routine,
     Routines,
-    machine_cell,
     pipe_parts,
     slot_target,
 )

@@ -256,13 +256,5 @@ def slot_target(
     return routines.find_slot(routine.cell, target.name)
 
 
-def machine_cell(program: Program, cell: n.Cell) -> n.Cell | None:
-    """Whose machines `transition` acts on: own, else the only machine of the program (§2.3)."""
-    if sections(cell, n.Machine):
-        return cell
-    owners = [c for c in program.live for _ in sections(c, n.Machine)]
-    return owners[0] if len(owners) == 1 else None
-
-
 def declared_slots(cell: n.Cell) -> dict[str, n.Slot]:
     return slots_of(cell)

@@ -148,6 +148,13 @@ HIGHER_ORDER: frozenset[str] = frozenset(
     {"map"} | {b.name for b in BUILTINS.values() if b.lambda_only}
 )
 
+IRREVOCABLE: frozenset[str] = frozenset(
+    {"http_post", "write_file", "write_csv", "ws_send", "subscribe"}
+)
+"""What these do outside of the program stays done when the transaction is not committed, and is
+done again when it runs again. The rest prints, only asks (`http_get`, `read_file`), makes what is
+there once however often (`link`, `ws_connect`), or waits for the commit (`publish`, `emit`)."""
+
 _SUGGESTIONS = """
     print len push map list filter sort_by filter_by to_string to_int to_float from_json to_json
     reverse range random abs round floor ceil min max clamp pow sqrt contains starts_with ends_with

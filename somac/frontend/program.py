@@ -108,3 +108,11 @@ class Program:
             return cell, own
         found = self.slots.get(name)
         return found[0] if found else None
+
+
+def machine_cell(program: Program, cell: n.Cell) -> n.Cell | None:
+    """Whose machines `transition` acts on: own, else the only machine of the program (§2.3)."""
+    if sections(cell, n.Machine):
+        return cell
+    owners = [c for c in program.live for _ in sections(c, n.Machine)]
+    return owners[0] if len(owners) == 1 else None

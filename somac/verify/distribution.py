@@ -54,6 +54,31 @@ def distribution_block(cell: n.Cell, delivers: Delivers) -> Block | None:
     return Block(f"{cell.name}/scale", STATES, STATES[0], (), checks)
 
 
+def schedule_note(cell: n.Cell) -> str | None:
+    """Which node runs the blocks of a cell with several replicas: the line of §5.8 says "lowest
+    node ID" of all cells, and nothing of `after` and of partitions."""
+    found = sections(cell, n.Scale)
+    kinds = [
+        name for name, kind in (("every", n.Every), ("after", n.After)) if sections(cell, kind)
+    ]
+    if not found or not kinds:
+        return None
+    plan = plan_of(found[-1])
+    if plan.replicas <= 1:
+        return None
+    who = " and ".join(f"`{kind}`" for kind in kinds)
+    run = "run" if len(kinds) > 1 else "runs"
+    if plan.consistency == "strong":
+        return (
+            f"cell '{cell.name}': {who} {run} on the leader of the log, whichever node that is:"
+            " what is due takes effect once, in a partition, too"
+        )
+    return (
+        f"cell '{cell.name}': {who} {run} on the lowest live id in a node's own view: in a"
+        " partition on each side; with `consistency: strong` what is due would take effect once"
+    )
+
+
 class _Judge:
     def __init__(self, cell: n.Cell, plan: Plan, delivers: Delivers) -> None:
         self.cell = cell

@@ -227,7 +227,7 @@ class EndlessLogging(_Model):
         last = len(now.tail) - 1
         for sent in now.underway:
             left = tuple(other for other in now.underway if other is not sent)
-            if moved({"entity": sent.revision}, {"entity": last}):
+            if moved(("entity",), {"entity": last}, sent.revision) is not None:
                 yield ("refuses", *sent[:3]), now._replace(underway=left)
             elif last < self.window:
                 tail = (*now.tail, sent.target)

@@ -21,6 +21,7 @@ from somart.cluster.phase import (
     SINGLE,
     acknowledges,
     may_cease,
+    must_meet,
     needed,
     phase,
     still_behind,
@@ -159,7 +160,7 @@ class MembershipSystem:
                 continue
             for other in _nodes(group):
                 members[node] |= now.members[other]
-            if members[node] != now.members[node]:
+            if members[node] != now.members[node] and must_meet(self.consistency):
                 behind |= 1 << node
             count = members[node].bit_count()
             reach = (members[node] & group).bit_count()

@@ -100,6 +100,11 @@ def replica_lines(report: Report) -> list[str]:
     return lines
 
 
+def note_lines(report: Report) -> list[str]:
+    """What is true of the cells and the lines of §5.8 do not say, for stderr."""
+    return [f"note: {note}" for note in report.notes]
+
+
 def tally_lines(report: Report) -> list[str]:
     """The lines of stderr behind the report."""
     lines = []

@@ -505,7 +505,7 @@ def _recovering(down: int, behind: int, at: int, length: int) -> bool:
 
 
 def _takes_effect(sent: Proposal, revision: int) -> bool:
-    return not moved({"entity": sent.revision}, {"entity": revision})
+    return moved(("entity",), {"entity": revision}, sent.revision) is None
 
 
 def _shown(agreed: int, log: tuple[Proposal, ...], length: int) -> int:

@@ -92,12 +92,14 @@ class Survival:
 @dataclass(frozen=True)
 class Report:
     """All that was found about some programs. `diagnostics` are about the manifest and about places
-    in the source; an error among them means that nothing was verified."""
+    in the source; an error among them means that nothing was verified. `notes` are what else there
+    is to know of the cells."""
 
     blocks: tuple[Block, ...] = ()
     temporal: tuple[Temporal, ...] = ()
     survivals: tuple[Survival, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    notes: tuple[str, ...] = ()
     user_properties: int = 0
     cells: int = 0
 

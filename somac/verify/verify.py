@@ -11,7 +11,7 @@ from ..frontend.program import Program, sections
 from ..manifest import Manifest
 from .composition import composition_blocks, protocol_blocks
 from .constants import Constants
-from .distribution import Delivers, distribution_block, plan_of
+from .distribution import Delivers, distribution_block, plan_of, schedule_note
 from .lifecycle import Lifecycle, state_names
 from .properties import Demands, Wishes
 from .refinement import Driver, effect_checks, isolation_checks, refinement_checks, remarks
@@ -44,6 +44,7 @@ def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) 
         blocks=(*work.blocks, *protocols),
         temporal=tuple(work.temporal),
         survivals=tuple(work.survivals),
+        notes=tuple(work.notes),
         diagnostics=tuple(dict.fromkeys([*wishes.diagnostics, *work.diagnostics])),
         user_properties=wishes.count(),
         cells=sum(_cells(program) for program in programs),
@@ -69,6 +70,7 @@ class _Work:
         self.blocks: list[Block] = []
         self.temporal: list[Temporal] = []
         self.survivals: list[Survival] = []
+        self.notes: list[str] = []
         self.diagnostics: list[Diagnostic] = []
 
     def cell(self, driver: Driver) -> None:
@@ -79,6 +81,8 @@ class _Work:
         if block is not None:
             self.blocks.append(block)
             self.cluster(cell, block.name)
+            note = schedule_note(cell)
+            self.notes += [note] if note is not None and self.delivers("leader") else []
         self.blocks += composition_blocks(cell)
 
     def machine(self, program: Program, driver: Driver, machine: n.Machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 from dataclasses import dataclass
@@ -108,10 +109,24 @@ def node_id(data: Path, given: str | None, clock: Clock) -> str:
     name = given or f"n{_base36(clock.wall())}-{secrets.token_hex(2)}"
     try:
         data.mkdir(parents=True, exist_ok=True)
-        file.write_text(name + "\n", encoding="utf-8")
+        _write_for_good(file, name + "\n")
     except OSError as error:
         raise BootError(f"cannot write '{file}': {error.strerror}") from error
     return name
+
+
+def _write_for_good(file: Path, text: str) -> None:
+    """Writes a file that a power failure leaves in place: data that outlived their node's id would
+    come back under another one."""
+    with file.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _base36(number: int) -> str:
@@ -319,7 +334,10 @@ class ClusterNode:
         """Lets the clients of all nodes see the events of each."""
         assert self.core is not None
         assert self.driver is not None
-        self.driver.on_signal = Feed(self.core, hub, self.engine.origin, self.engine.boot).receive
+        feed = Feed(self.core, hub, self.engine.origin, self.engine.boot)
+        self.driver.on_signal = feed.receive
+        if self.engine.service is not None:
+            self.engine.service.on_events = feed.applied
 
     def gate(self) -> Leadership:
         """Who runs the timers. To be asked once the parts are put together."""
@@ -397,6 +415,9 @@ class ClusterNode:
             return "catching up"
         if service is not None and not service.raft.leader:
             return "no leader is known: too few members can be reached"
+        agreement = None if self.driver is None else self.driver.agreement
+        if agreement is not None and agreement.refusal():
+            return f"no writes to strong memory: {agreement.refusal()}"
         return "" if self._etcd is None else self._etcd.unready()
 
     async def wait_ready(self, seconds: float, given_up: Callable[[], bool]) -> None:
@@ -436,6 +457,9 @@ class ClusterNode:
         members = found["members"]
         assert isinstance(members, list)
         found["members"] = [one for one in members if one["status"] != REMOVED]
+        agreement = None if self.driver is None else self.driver.agreement
+        if agreement is not None:
+            found["phase"] = agreement.phase
         if service is not None:
             found.update(group_of(core, service, voters_of(self._spec)))
         if self._etcd is not None:

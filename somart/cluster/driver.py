@@ -18,6 +18,7 @@ from ..consensus.service import Service, ServiceConfig
 from ..consensus.state import State
 from ..consensus.storage import Changes, Loaded, load, write_applied, write_snapshot
 from ..engines.consensus import ConsensusEngine
+from .agreement import Agreement
 from .clocks import Clock
 from .core import ClusterCore
 from .handshake import Hello
@@ -58,6 +59,8 @@ class Driver:
         self._autopilot_at = 0
         self._outputs: list[Output] = []
         self._led = ""
+        self.agreement: Agreement | None = None
+        """How the node stands with the others that vote; None without strong cells."""
         self.on_signal: Callable[[Signal], None] = lambda signal: None
         """An event of another node has come, for the clients of this one."""
         self.on_lead: Callable[[str], None] = lambda leader: None
@@ -94,7 +97,10 @@ class Driver:
             applied=loaded.applied,
         )
         config = self._service_config
-        engine.service = Service(raft, state, engine.strong, engine.boot, config)
+        service = Service(raft, state, engine.strong, engine.boot, config)
+        engine.service = service
+        self.agreement = Agreement(service, self._hears, self.core.membership.reach)
+        engine.refusal = self.agreement.refusal
 
     def leave(self, for_good: bool = False) -> None:
         """The node is about to stop: leadership goes to another one first, if it may."""
@@ -168,6 +174,8 @@ class Driver:
 
     def take(self) -> list[Output]:
         """What is to be done now."""
+        if self.agreement is not None:
+            self.agreement.look(self._clock.monotonic())
         self.engine.drive()
         outbox, self.engine.outbox = self.engine.outbox, []
         outputs = self.core.take()
@@ -176,6 +184,12 @@ class Driver:
         outputs += [Send(member_of(to), message) for to, message in outbox]
         self._watch_leader()
         return outputs
+
+    def _hears(self, identity: str) -> bool:
+        """Whether a voter, in the life that votes, has been heard of lately."""
+        peer = member_of(identity)
+        same = identity in (self.engine.origin, self._identities.get(peer))
+        return same and self.core.membership.hears(peer)
 
     def _watch_leader(self) -> None:
         service = self.engine.service

@@ -55,7 +55,6 @@ class Hello(Struct, frozen=True, array_like=True):
     address: Name = ""
     http: Name = ""
     cluster: Name = ""
-    certificate: Name = ""
     digests: Annotated[dict[Name, Name], Meta(max_length=DIGESTS_MAX)] = {}
 
 

@@ -1,9 +1,11 @@
 """Which node runs an `every` or `after` block, and what keeps a deposed one from doing harm.
 
-Cells with consensus: the leader of the log. Each tick names its due time and its term. When it is
-applied it is refused if that due time has been served, or if a later term has begun to serve: one
-effect per due time, in any partition. Due times lie on a grid that starts with the first tick, and
-a new leader makes up those that were missed, `CATCH_UP_MS` back at most.
+Cells with consensus: the leader of the log. Each tick names its due time, its term, and the due
+time that it follows. When it is applied it is refused if another one has been served since, or if a
+later term has begun to serve: one effect per due time, in any partition, and an `after` runs once
+whoever else thought that it was to run. Due times are the multiples of the interval since the
+epoch, so that all leaders mean the same ones; a new leader makes up those that were missed,
+`CATCH_UP_MS` back at most (the last one in any case).
 
 Other cells with `scale`: the lowest live id, in a node's own view (paper 4.1); in a partition each
 side has one. Cells without `scale` run their blocks on every node: their memory is the node's own.
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
     from ..spec import ScaleSpec
 
 CATCH_UP_MS = 60_000
-"""How far back a new leader makes up ticks that nobody has run."""
+"""How far back a new leader makes up ticks that nobody has run; the last one in any case."""
+
+
+def next_due(last: int, now: int, interval: int) -> int:
+    """The due time after the one that was served last (0: none was), in ms since the epoch."""
+    latest = now // interval * interval
+    if not last:
+        return latest
+    due = (last // interval + 1) * interval
+    if due <= now - CATCH_UP_MS:
+        due = min(latest, ((now - CATCH_UP_MS) // interval + 1) * interval)
+    return due
 
 
 class Leadership:
@@ -66,20 +79,15 @@ class Leadership:
                 return SKIP
             if not fence.leads:
                 return LATER
-            return Verdict(run=True, tick=Tick(timer.name, max(now, last + 1), term))
+            return Verdict(run=True, tick=Tick(timer.name, max(now, last + 1), term, last))
         if not fence.leads:
             return Verdict(run=False, then=min(RETRY_MS, timer.info.milliseconds))
-        interval = timer.info.milliseconds
-        if not last:
-            return Verdict(run=True, tick=Tick(timer.name, now, term), then=interval)
-        due = last + interval
-        if due <= now - CATCH_UP_MS:
-            due += (now - CATCH_UP_MS - due + interval) // interval * interval
+        interval = max(1, timer.info.milliseconds)
+        due = next_due(last, now, interval)
         if due > now:
             return Verdict(run=False, then=due - now)
-        return Verdict(
-            run=True, tick=Tick(timer.name, due, term), then=max(0, due + interval - now)
-        )
+        tick = Tick(timer.name, due, term, last)
+        return Verdict(run=True, tick=tick, then=max(0, due + interval - now))
 
     def finished(self, timer: Timer) -> None:
         """A block has run here: others need not run an `after`."""

@@ -123,6 +123,7 @@ class Links:
         self._told: set[str] = set()
         self.observe: Observe | None = None
         self.running = False
+        self._closing = False
         served = served_cell(app.spec)
         self._served = next((c for c in app.top_level if type(c) is served), None)
         app.events.attach(self)
@@ -160,7 +161,8 @@ class Links:
         return True
 
     def close(self) -> None:
-        """The feed of events has ended: links end when what is queued has been sent."""
+        """The feed of events has ended: links end when what is queued has been sent, for good."""
+        self._closing = True
         for channel in list(self._channels):
             channel.finish()
 
@@ -284,11 +286,13 @@ class Links:
     async def _mend(self, address: str, channel: Channel | None) -> None:
         backoff = Backoff(self._config, self._rng)
         said = False
-        while True:
+        while not self._closing:
             if channel is not None:
                 backoff.reset()
                 await self.serve(channel)
                 await trio.sleep(backoff.pause())
+                channel = None
+                continue
             try:
                 channel = await self._dial(address)
             except LinkError as error:
@@ -381,7 +385,10 @@ class _Link:
     async def _later(self, cause: _Cause, ended: Ended) -> None:
         if not self._running and ended[2] == DURABLE:
             return self._end(cause, ended, None)
-        await self._room.acquire()
+        try:
+            self._room.acquire_nowait()  # without a turn of the event loop
+        except trio.WouldBlock:
+            await self._room.acquire()
         self._running.append((cause, ended))
         if self._more is not None:
             self._more.set()

@@ -104,6 +104,9 @@ def cluster_options_of(
     except ValueError as error:
         parser.error(f"[cluster] in soma.toml: {error}")
     kept: LocalData = "merge" if found.merge else "discard" if found.discard_local else "ask"
+    if kept != "ask" and not given:
+        option = "--merge" if found.merge else "--discard-local"
+        parser.error(f"{option} is for a node that joins others: add --join HOST:PORT")
     return ClusterOptions(
         join=joined,
         secret=_secret(parser, found.cluster_secret_file),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..merge import covers
 from .journal import Journal
 from .replica import SystemRows
 from .rows import Rows
@@ -33,11 +34,11 @@ class Seen:
         self._store = store
         self._journal = journal
 
-    def get(self, origin: str) -> int:
+    def get(self, origin: str, none: int = 0) -> int:
         """The last batch of an origin that has been applied here, and with it all before."""
         if origin == self._store.origin:
             return self._journal.last
-        return int(self._store.row(RECEIVED, origin) or 0)
+        return int(self._store.row(RECEIVED, origin) or none)
 
     def vector(self) -> dict[str, int]:
         """All of it; what has begun to count as seen may not be durable yet."""
@@ -47,7 +48,7 @@ class Seen:
 
     def covers(self, other: Mapping[str, int]) -> bool:
         """Whether all that the other vector names is here."""
-        return all(self.get(origin) >= number for origin, number in other.items())
+        return covers(self, other)
 
     def raised(self, to: Mapping[str, int]) -> SystemRows:
         """The rows that make this vector contain another one."""

@@ -41,9 +41,16 @@ def still_behind(behind: bool, members: int, reachable: int, consistency: str) -
     """Whether a node must catch up before it is `distributed`, after a look at who is reachable.
 
     To be called whenever that changes. A node also is behind when it starts and when it counts a
-    new member; it ceases to be when it has caught up while not partitioned (`may_cease`).
+    new member that it `must_meet`; it ceases to be when it has caught up while not partitioned
+    (`may_cease`).
     """
     return behind or reachable < needed(members, consistency)
+
+
+def must_meet(consistency: str) -> bool:
+    """Whether a node that counts a new member must first catch up with it. Not under `strong`: all
+    that was acknowledged is in one log, which a majority of the members before had."""
+    return consistency != "strong"
 
 
 def may_cease(members: int, reachable: int, consistency: str) -> bool:

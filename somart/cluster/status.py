@@ -26,7 +26,7 @@ class Standing:
         """The view of the members has changed."""
         was = self.behind
         known, self._met = self._met, frozenset(others)
-        grown = known is not None and not self._met <= known
+        grown = known is not None and not self._met <= known and phases.must_meet(consistency)
         self.behind = phases.still_behind(was or grown, members, reachable, consistency)
         if members <= 1:
             self.behind = False

@@ -6,7 +6,7 @@ commutative, associative and idempotent (a join, Shapiro and others 2011): the l
 under the same stamp the additions of every node count, once. So concurrent additions are all kept,
 and a later write replaces the value together with the additions to it.
 
-The verifier may explore these functions: they know no clock, no storage and no table.
+These functions know no clock, no storage and no table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from sys import intern
 from typing import Any, Final, NamedTuple
 
-from ..merge import BEGINNING, Stamp, tick
+from ..merge import BEGINNING, Stamp, latest, tick
 
 Additions = Mapping[str, tuple[int, int]]
 """Per node: how many additions it has made, and their sum. More additions of a node know all of its
@@ -44,6 +44,11 @@ class State(NamedTuple):
     version: Version
     value: Any = ABSENT
 
+    @property
+    def stamp(self) -> Stamp:
+        """That of the last write."""
+        return self.version.stamp
+
 
 NEVER = State(Version(BEGINNING))
 """A key that nobody has written."""
@@ -52,7 +57,7 @@ NEVER = State(Version(BEGINNING))
 def merge(mine: State, other: State) -> State:
     """The state of a replica that had one and learns of the other."""
     if mine.version.stamp != other.version.stamp:
-        return mine if mine.version.stamp > other.version.stamp else other
+        return latest(mine, other)
     if not mine.version.added and not other.version.added:
         return other if mine.value is ABSENT else mine
     version = Version(mine.version.stamp, joined_additions(mine.version.added, other.version.added))

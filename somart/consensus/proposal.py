@@ -7,12 +7,18 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from ..timers import Tick
+
 Key = str | int
 Row = tuple[str, str, int, int]
 """Stored value, type, time of the write, time of its end: as in `memory/codec.py`."""
 
 APPENDED = -1
 """The key of a log record that gets its number when it is applied."""
+
+
+Emitted = tuple[str, str, bool]
+"""An emitted event: its name, its arguments (a JSON list), and whether it was only published."""
 
 
 class TransactionId(NamedTuple):
@@ -37,8 +43,8 @@ class Proposal(Struct, frozen=True, array_like=True, tag="TX"):
     shapes: tuple[str, ...]
     tables: tuple[str, ...]
     writes: tuple[tuple[str, Key, Row | None], ...]
-    due: tuple[str, int, int] | None = None
-    """A tick: (schedule, due time, term of the leadership under which it ran)."""
+    due: Tick | None = None
+    events: tuple[Emitted, ...] = ()
 
 
 class IdRange(Struct, frozen=True, array_like=True, tag="IDS"):

@@ -24,7 +24,7 @@ from .messages import (
     ServiceMessage,
     SnapshotChunk,
 )
-from .proposal import Command, Key, Row, TransactionId, pack, unpack
+from .proposal import Command, Emitted, Key, Proposal, Row, TransactionId, pack, unpack
 from .state import WINDOW, Change, Outcome, State, Tables
 from .storage import (
     CHANGES,
@@ -150,6 +150,11 @@ class Service:
         self.node = raft.node
         self.state = state
         self.tables = tables
+        self.on_events: Callable[[tuple[Emitted, ...], bool], None] = _unheard
+        """Called with what an applied transaction has emitted, and whether it is of this node:
+        once, and not again for entries that were in the log when the node started, nor for those
+        whose `done` is about to be called: who waits there tells of them."""
+        self._heard_before = (raft.log.last_term, raft.log.last)
         self.session = session
         self.config = config
         self.number = 0
@@ -180,6 +185,12 @@ class Service:
     @property
     def leads(self) -> bool:
         return self.raft.role is Role.LEADER
+
+    @property
+    def leads_here(self) -> bool:
+        """Whether it leads and has applied all that its predecessors have committed."""
+        raft = self.raft
+        return self.leads and raft.log.term(raft.applied) == raft.term
 
     @property
     def revision(self) -> int:
@@ -430,10 +441,21 @@ class Service:
                 outcome = self.state.apply(command)
                 if self.state.revision > before:
                     self._changed.append(self.state.changes[-1])
+                    if isinstance(command, Proposal) and command.events:
+                        self._tell(entry, command)
                 self._settle(outcome)
 
+    def _tell(self, entry: Entry, proposal: Proposal) -> None:
+        own = self._is_own(proposal.id)
+        awaited = own and proposal.id.number in self.pending
+        if not awaited and (entry.term, entry.index) > self._heard_before:
+            self.on_events(proposal.events, own)
+
+    def _is_own(self, given: TransactionId) -> bool:
+        return given.node == self.node and given.session == self.session
+
     def _settle(self, outcome: Outcome) -> None:
-        if outcome.id.node == self.node and outcome.id.session == self.session:
+        if self._is_own(outcome.id):
             entry = self.pending.pop(outcome.id.number, None)
             if entry is not None:
                 entry.done(outcome)
@@ -522,6 +544,10 @@ class Service:
                 del self.pending[number]
                 refused = "" if known else "conflict"
                 entry.done(Outcome(given, known, refused))
+
+
+def _unheard(_events: tuple[Emitted, ...], _own: bool) -> None:
+    return
 
 
 def _gave_up(entry: _Pending) -> Failure:

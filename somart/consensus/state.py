@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from ..merge import moved
 from .proposal import APPENDED, Command, IdRange, Key, Proposal, Row, TransactionId
 
 WINDOW = 10_000
@@ -135,27 +136,23 @@ class State:
         if at < self.revision - WINDOW:
             return "conflict: read too long ago"
         if proposal.due is not None:
-            schedule, due, term = proposal.due
-            last_due, last_term = self.ticks.get(schedule, (-1, -1))
-            if due <= last_due or term < last_term:
+            schedule, due, term, since = proposal.due
+            last_due, last_term = self.ticks.get(schedule, (0, 0))
+            if due <= last_due or term < last_term or since not in (-1, last_due):
                 return DEPOSED
-        keys = self.keys
-        for key in proposal.keys:
-            if keys.get(key, 0) > at:
-                return f"conflict: {key[0]}[{key[1]}]"
-        for table in proposal.shapes:
-            if self.shapes.get(table, 0) > at:
-                return f"conflict: keys of {table}"
-        for table in proposal.tables:
-            if self.touched.get(table, 0) > at:
-                return f"conflict: {table}"
+        if (key := moved(proposal.keys, self.keys, at)) is not None:
+            return f"conflict: {key[0]}[{key[1]}]"
+        if (table := moved(proposal.shapes, self.shapes, at)) is not None:
+            return f"conflict: keys of {table}"
+        if (table := moved(proposal.tables, self.touched, at)) is not None:
+            return f"conflict: {table}"
         return ""
 
     def _carry_out(self, proposal: Proposal) -> None:
         self.revision += 1
         revision = self.revision
         if proposal.due is not None:
-            schedule, due, term = proposal.due
+            schedule, due, term, _ = proposal.due
             self.ticks[schedule] = (due, term)
         shapes: dict[str, None] = {}
         keys: list[tuple[str, Key]] = []

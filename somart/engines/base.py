@@ -83,6 +83,10 @@ class Engine(Protocol):
         """Returns when the ticket is durable. Raises SomaError when it could not be stored, and
         Conflict when other nodes were first."""
 
+    def pause_after(self, conflicts: int) -> float:
+        """Seconds to wait before a handler runs again that other nodes have been quicker than so
+        many times in a row."""
+
     def when_decided(self, ticket: int, tell: Callable[[], None]) -> bool:
         """Has `tell` called when waiting for the ticket will take no longer than a commit; False:
         that is so now. Tickets of commits are durable in their order; those that other nodes

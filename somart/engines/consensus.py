@@ -7,15 +7,17 @@ that never leave the node change together with the strong ones, when the proposa
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from .. import limits
 from ..cluster.clocks import Clock, SystemClock
 from ..cluster.placement import strong_tables_of
 from ..consensus.messages import ServiceMessage
-from ..consensus.proposal import APPENDED, Key, Proposal, Row, TransactionId
+from ..consensus.proposal import APPENDED, Emitted, Key, Proposal, Row, TransactionId
 from ..consensus.service import Done, Failure, Ready, Service
 from ..consensus.state import DEPOSED, Outcome
 from ..consensus.storage import system_tables
@@ -26,6 +28,7 @@ from ..memory.table import Entry, Table
 from ..spec import ProgramSpec
 from ..timers import TICK
 from ..transaction import Transaction
+from ..values.jsontext import to_json
 from .base import DURABLE, Busy, Conflict
 from .cluster import ClusterEngine
 from .remote import Waiter, trio_waiter
@@ -98,6 +101,9 @@ class _Operation:
 class ConsensusEngine(ClusterEngine):
     """A cluster's engine with strong tables. `start` gives it the group that it is a member of."""
 
+    logs_events = True
+    """Whether all nodes learn from the order of transactions what these have emitted."""
+
     def __init__(
         self,
         spec: ProgramSpec,
@@ -124,6 +130,8 @@ class ConsensusEngine(ClusterEngine):
         )
         self.clocks = clocks
         self.service: Service | None = None
+        self.refusal: Callable[[], str] = _no_reason
+        """Why this node takes no writes to strong memory now; empty if it does."""
         self.outbox: list[tuple[str, ServiceMessage]] = []
         self.wake: Callable[[], None] = _nobody
         """Called when `drive` has something to do."""
@@ -133,6 +141,7 @@ class ConsensusEngine(ClusterEngine):
         self._operations: dict[int, _Operation] = {}
         self._last_operation = 0
         self._provisional = 0
+        self._jitter = random.Random(node_id)
         self._busy: dict[tuple[Table, Key], int] = {}
         self._busy_tables: dict[Table, dict[int, None]] = {}
         """The proposals in flight that write a table, in the order of their making."""
@@ -149,7 +158,7 @@ class ConsensusEngine(ClusterEngine):
         service = self.service
         if service is None:
             return None
-        return Fence(service.state.ticks, service.leads, service.raft.term)
+        return Fence(service.state.ticks, service.leads_here, service.raft.term)
 
     # --- tables ----------------------------------------------------------------------------------
 
@@ -326,10 +335,10 @@ class ConsensusEngine(ClusterEngine):
 
     def _propose(self, transaction: Transaction) -> int:
         number, operation = self._operation(transaction.wait_for)
-        order = self.order
-        if order is None:
-            failure = Failure("this node is not a member of a cluster yet", definite=True)
-            operation.error = _error_of(failure)
+        order, why = self.order, self.refusal()
+        if order is None or why:
+            text = f"no quorum: {why}" if why else "this node is not a member of a cluster yet"
+            operation.error = SomaError(text, NO_QUORUM)
             self._finished(number)
             return -number
         make = self._proposal(transaction, order.revision)
@@ -369,12 +378,20 @@ class ConsensusEngine(ClusterEngine):
                     elif row is not None:
                         writes.append((table.name, APPENDED, row))
 
-        due = TICK.get()
+        due, events = TICK.get(), self._emitted(transaction)
 
         def make(given: TransactionId, oldest: int) -> Proposal:
-            return Proposal(given, oldest, at, keys, shapes, tables, tuple(writes), due)
+            return Proposal(given, oldest, at, keys, shapes, tables, tuple(writes), due, events)
 
         return make
+
+    def _emitted(self, transaction: Transaction) -> tuple[Emitted, ...]:
+        """What the transaction has emitted goes with it, and is told by each node that applies it;
+        on this one by whoever waits for the transaction, as long as somebody does."""
+        if not self.logs_events or not transaction.events:
+            return ()
+        transaction.agreed = True
+        return tuple((e.name, to_json(list(e.args)), e.published) for e in transaction.events)
 
     def _hold(self, number: int, transaction: Transaction) -> None:
         """Keeps others off what the transaction writes, until the log has decided."""
@@ -438,6 +455,13 @@ class ConsensusEngine(ClusterEngine):
             return  # much is in flight: the next sweep will do
 
     # --- waiting ---------------------------------------------------------------------------------
+
+    def pause_after(self, conflicts: int) -> float:
+        """None at first, then up to a bound that doubles: nodes that want the same take turns."""
+        if conflicts < 2:
+            return 0.0
+        most = min(limits.CONFLICT_PAUSE_SECONDS, 0.001 * 2.0**conflicts)
+        return self._jitter.uniform(0.0, most)
 
     def when_decided(self, ticket: int, tell: Callable[[], None]) -> bool:
         """Has `tell` called, amid a turn of the service, when the log has decided on a ticket."""
@@ -523,6 +547,10 @@ def _kind(log: bool) -> str:
 
 def _nobody() -> None:
     return
+
+
+def _no_reason() -> str:
+    return ""
 
 
 def _forget_outcome(_outcome: Outcome | Failure) -> None:

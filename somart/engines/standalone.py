@@ -279,6 +279,10 @@ class StandaloneEngine:
             batch = self._take_batch()
             self._settle(batch, self._write(batch))
 
+    def pause_after(self, conflicts: int) -> float:
+        """Nobody else is there to wait for."""
+        return 0.0
+
     def when_decided(self, ticket: int, tell: Callable[[], None]) -> bool:
         """Nobody else decides on commits of this node."""
         return False

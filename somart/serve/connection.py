@@ -228,7 +228,8 @@ class Connection:
             if not await self._answer(request, request.keep_alive and not ends):
                 return False
         if parser.refusal is not None:
-            await self._refuse(parser.refusal.status, parser.refusal.reason)
+            refusal = parser.refusal
+            await self._refuse(refusal.status, refusal.reason, refusal.silent)
             return False
         return True
 
@@ -262,10 +263,11 @@ class Connection:
         )
         await stream.run(head)
 
-    async def _refuse(self, status: int, reason: str) -> None:
+    async def _refuse(self, status: int, reason: str, silent: bool = False) -> None:
         """Says why, and ends. What else the client sends is thrown away for a moment."""
         response = refusal_reply(status, reason)
-        self._server.site.log.request(_UNREAD, _UNREAD, status, 0.0, None)
+        if not silent:
+            self._server.site.log.request(_UNREAD, _UNREAD, status, 0.0, None)
         with trio.move_on_after(self._server.limits.reap_seconds * 4):
             await self._pipe.send(encode(response, None, False))
             await self._pipe.linger()

@@ -70,12 +70,16 @@ class Response:
 
 
 class Refused(Exception):
-    """A request that the server does not answer in earnest; the connection closes after it."""
+    """A request that the server does not answer in earnest; the connection closes after it.
 
-    def __init__(self, status: int, reason: str) -> None:
+    `silent`: it is no mistake of anybody's, and not worth a line in the log.
+    """
+
+    def __init__(self, status: int, reason: str, silent: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.silent = silent
 
 
 class BadHeader(ValueError):

@@ -16,6 +16,9 @@ from .message import Refused, Request
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"content-type"})
 
 _SPECIAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"connection"})
+_BUS = b"\x94\xa4SOMA"
+"""With this, behind its length, begins the first frame that a bus is sent."""
+_BUS_AT = 4
 _KNOWN_HEAD_BYTES = 1024
 _KNOWN_HEADS = 4
 
@@ -83,7 +86,7 @@ class RequestParser:
         except httptools.HttpParserCallbackError as error:
             self.refusal = _refusal_behind(error)
         except httptools.HttpParserError as error:
-            self.refusal = Refused(400, f"malformed request: {error}")
+            self.refusal = _refusal_of(error, data)
         else:
             if self.receiving:
                 self._bound_unfinished(len(data))
@@ -223,6 +226,13 @@ class RequestParser:
         )
         self.receiving = self.expects_continue = False
         self._clear()
+
+
+def _refusal_of(error: httptools.HttpParserError, data: bytes) -> Refused:
+    """Nodes and commands that were told the HTTP address try it first, and then the bus above."""
+    if data.startswith(_BUS, _BUS_AT):
+        return Refused(400, "this is the HTTP port: the bus listens on this port + 2", silent=True)
+    return Refused(400, f"malformed request: {error}")
 
 
 def _refusal_behind(error: httptools.HttpParserCallbackError) -> Refused:

@@ -12,7 +12,7 @@ from ..spec import ProgramSpec
 from ..values import Value
 from .arguments import Arguments, Pool
 from .history import ERROR, OK, UNKNOWN, Operation
-from .lifecycle import LifecycleRules, Observer
+from .lifecycle import AllRules, Observer
 from .machine import Machine
 from .schedules import Schedules
 
@@ -51,7 +51,7 @@ class Clients:
     """
 
     def __init__(
-        self, spec: ProgramSpec, entries: Sequence[Entry], rules: LifecycleRules | None = None
+        self, spec: ProgramSpec, entries: Sequence[Entry], rules: AllRules | None = None
     ) -> None:
         self.spec = spec
         self.entries = list(entries)
@@ -60,7 +60,7 @@ class Clients:
         self.ticks: list[tuple[int, str, str]] = []
         """When which node ran which block."""
         self.pool = Pool()
-        self.observer = Observer(LifecycleRules() if rules is None else rules)
+        self.observer = Observer(rules or {})
         self._arguments = Arguments(spec.variants, self.pool)
 
     def begin(self, simulation: Simulation) -> None:

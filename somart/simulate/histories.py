@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..values import Value
+from ..values.jsontext import to_json
+from .history import ERROR, Operation
+from .history import OK as DONE
+
 VERSION = 1
+CALLS = "calls"
+"""The model of histories that no checker of this package judges: calls of any program."""
 OK = "ok"
 FAIL = "fail"
 """It has surely not happened (`definite: true`)."""
@@ -85,6 +92,32 @@ def write_history(history: History) -> Iterator[str]:
             "result": call.result,
         }
         yield json.dumps(line)
+
+
+def write_operations(operations: Iterable[Operation]) -> Iterator[str]:
+    """The calls of a simulation's clients, in the same form (model `calls`): what they mean only
+    the program knows. Each comes from a client of its own, with its number."""
+    yield json.dumps({"history": VERSION, "model": CALLS, "initial": None})
+    for operation in operations:
+        outcome = {DONE: OK, ERROR: FAIL}.get(operation.status, UNKNOWN)
+        ended = None if operation.ended < 0 else operation.ended
+        name = f"{operation.cell}.{operation.handler}"
+        line = {
+            "process": operation.number,
+            "operation": [name, *map(_plain, operation.args)],
+            "began": operation.began,
+            "ended": ended,
+            "outcome": outcome,
+            "result": _plain(operation.result) if outcome == OK else None,
+            "node": operation.node,
+        }
+        if outcome != OK and ended is not None:
+            line["error"] = str(operation.result)
+        yield json.dumps(line)
+
+
+def _plain(value: Value) -> Any:
+    return json.loads(to_json(value))
 
 
 def read_history(lines: Iterable[str]) -> History:

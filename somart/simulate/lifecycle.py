@@ -25,17 +25,21 @@ Report = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class LifecycleRules:
-    """What `[verify]` of soma.toml promises of every history: states that are `never` entered, and
-    by state the ones never entered `after` it."""
+    """What a section of `[verify]` of soma.toml promises of every history: states that are `never`
+    entered, and by state the ones never entered `after` it."""
 
     never: frozenset[str] = frozenset()
     after: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
+AllRules = Mapping[str, LifecycleRules]
+"""By the machine of which they speak; those under "" speak of all."""
+
+
 class Observer:
     """Watches the tables of machines and slots of all lives of all nodes."""
 
-    def __init__(self, rules: LifecycleRules) -> None:
+    def __init__(self, rules: AllRules) -> None:
         self._rules = rules
         self._seen: dict[tuple[str, str, str], list[str]] = {}
         """By node, table and instance: the states that it was in, in order."""
@@ -80,11 +84,13 @@ class Observer:
         history = self._seen.setdefault(place, [])
         if history and history[-1] == state:
             return
-        shown = f"{table.rpartition('.')[2]} '{instance}'"
-        if state in self._rules.never:
+        lifecycle = table.rpartition(".")[2]
+        shown = f"{lifecycle} '{instance}'"
+        rules = [self._rules[name] for name in ("", lifecycle) if name in self._rules]
+        if any(state in rule.never for rule in rules):
             report(node, f"verified property broken: {shown} is {state}, which is never to be")
         for before in dict.fromkeys(history):
-            if state in self._rules.after.get(before, ()):
+            if any(state in rule.after.get(before, ()) for rule in rules):
                 path = " → ".join([*history, state])
                 report(node, f"verified property broken: {shown} is {state} after {before}: {path}")
         history.append(state)

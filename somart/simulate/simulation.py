@@ -13,6 +13,7 @@ import trio
 from ..cluster.config import ClusterConfig
 from . import faults as weather
 from .faults import Fault
+from .history import Operation
 from .machine import Factory, Machine
 from .network import Network
 from .scheduling import WorldClock, next_deadline, repeatable, settle
@@ -87,6 +88,8 @@ class Outcome:
     bytes: int
     healed_ms: int
     """From the end of the faults until all checks held."""
+    operations: Sequence[Operation] = ()
+    """What clients asked for and were told, where the workload keeps that."""
 
     @property
     def passed(self) -> bool:
@@ -122,6 +125,12 @@ class Workload(Protocol):
     def may_wipe(self, machine: Machine) -> bool: ...
 
 
+def faults_of(settings: Settings) -> tuple[Fault, ...]:
+    """All faults that the seed draws, also those that are left out."""
+    rng = World(settings.seed).stream("faults")
+    return weather.draw(rng, settings.faults, settings.nodes, settings.healing)
+
+
 class Simulation:
     """The site of a run. `seeds` of the machines: all dial the first one, as `--join` does."""
 
@@ -139,18 +148,12 @@ class Simulation:
             machines.append(machine)
         self.machines = tuple(machines)
         self.failures: list[Failure] = []
-        self.faults = self._draw_faults()
+        only = settings.only_faults
+        self.faults = tuple(f for f in faults_of(settings) if only is None or f.number in only)
         self._nursery: trio.Nursery | None = None
         self._running = 0
         self._wake: float | None = None
         self._said: set[str] = set()
-
-    def _draw_faults(self) -> tuple[Fault, ...]:
-        settings = self.settings
-        rng = self.world.stream("faults")
-        drawn = weather.draw(rng, settings.faults, settings.nodes, settings.healing)
-        only = settings.only_faults
-        return drawn if only is None else tuple(f for f in drawn if f.number in only)
 
     def may_wipe(self, machine: Machine) -> bool:
         return self.workload.may_wipe(machine)

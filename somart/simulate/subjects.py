@@ -9,15 +9,14 @@ from ..spec import ProgramSpec
 from .application import Application
 from .clients import Clients, Entry
 from .cluster_checks import ClusterClients
-from .lifecycle import LifecycleRules
+from .lifecycle import AllRules
 from .machine import Factory
 from .member import Member
-from .simulation import Workload
 
 
 def subject(
-    spec: ProgramSpec, entries: Sequence[Entry], rules: LifecycleRules | None = None
-) -> tuple[Factory, Workload]:
+    spec: ProgramSpec, entries: Sequence[Entry], rules: AllRules | None = None
+) -> tuple[Factory, Clients]:
     """How to make a process of a program, and clients that call it and check it."""
     if any(cell.soma_scale is not None for cell in spec.all_cells):
         return partial(Member, spec=spec), ClusterClients(spec, entries, rules)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from somac.cli import run_command
+from somac.cli import dialling, run_command
+from somac.cli.process import BROKEN_PIPE
+from somart.cluster.handshake import Hello
+from somart.cluster.messages import Traffic
 
 PROGRAM = "cell Hello { on greet() { 1 } }"
 
@@ -25,6 +31,44 @@ def test_misuse(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> N
 def test_half_of_the_tls_files_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["cluster", "status", "localhost:9", "--tls-cert", "x.pem"]) == 2
     assert "TLS needs all of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("bus", "tail", "h:1"), ("cluster", "status", "h:1")])
+def test_a_secret_that_cannot_be_read_is_misuse(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "no-such"
+    assert run_command([*words, "--secret-file", str(file)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: --secret-file: cannot read '{file}': No such file or directory"
+        " (give the file that the nodes have as --cluster-secret-file)\n"
+    )
+
+
+class Readerless(io.StringIO):
+    """An output that nobody reads any more."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_tail_ends_silently_when_nobody_reads_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Chatty:
+        peer = Hello("node", "n1")
+        reason = ""
+
+        async def run(self, receive: Any) -> None:
+            monkeypatch.setattr(sys, "stdout", Readerless())
+            await receive([(Traffic(0, "out", "n2", "EVENT x", 1, "x", 0), 1)])
+
+    async def dial(*_: object) -> Any:
+        return Chatty()
+
+    monkeypatch.setattr(dialling, "_dial", dial)
+    assert run_command(["bus", "tail", "localhost:1"]) == BROKEN_PIPE
+    assert capsys.readouterr().err == "watching n1\n"
 
 
 @pytest.mark.slow

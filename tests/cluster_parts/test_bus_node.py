@@ -130,7 +130,7 @@ def test_peers_hear_each_other_and_a_watcher_hears_both(tmp_path: Path) -> None:
             a.get("/sneak")
             b.process.line("[bus] no handler for '_noted'")
             assert json.loads(b.get("/look/secret"))["result"] == "nothing"
-    assert a.process.lines[-1] == "stopping"
+    assert a.process.lines[-1] == "stopping", a.process.lines
 
 
 def test_the_bus_line_follows_the_banner(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from somart.consensus.state import State
 from somart.consensus.storage import load
 from somart.engines.consensus import ConsensusEngine
 from somart.errors import NO_QUORUM
+from somart.events import Event
 from somart.spec import ScaleSpec
 from somart.timers import TICK, Tick
 from somart.values import Value
@@ -36,9 +37,19 @@ async def both(self: Any, key: Value) -> Value:
     return number
 
 
+@handler("tell", "name", "write")
+async def tell(self: Any, name: Value, write: Value) -> Value:
+    """Emits, in a transaction that writes strong memory or none."""
+    if write:
+        await self.stock.set("told", 1)
+    self.emit(name)
+
+
 SCALE = ScaleSpec(replicas=3, shard="stock", consistency="strong", tolerance=1)
 PARTS = {name: part for name, part in vars(Shop).items() if not name.startswith(("__", "soma"))}
-Bank: Any = type("Bank", (Cell,), {**PARTS, "soma_name": "Bank", "soma_scale": SCALE, "both": both})
+Bank: Any = type(
+    "Bank", (Cell,), {**PARTS, "soma_name": "Bank", "soma_scale": SCALE, "both": both, "tell": tell}
+)
 
 
 class Solo:
@@ -145,6 +156,32 @@ def test_records_of_a_log_are_numbered_when_they_are_applied() -> None:
     solo(body)
 
 
+def test_what_is_emitted_is_told_here_and_left_to_the_log_elsewhere() -> None:
+    class Carrier:
+        def __init__(self) -> None:
+            self.offered: list[str] = []
+
+        def offer(self, event: Event) -> bool:
+            self.offered.append(event.name)
+            return True
+
+        def close(self) -> None:
+            return
+
+    async def body(node: Solo) -> None:
+        links, nodes = Carrier(), Carrier()
+        node.app.events.attach(links)
+        node.app.events.attach(nodes, carries=True)
+        with node.app.events.subscribe() as feed:
+            await node.call("tell", "written", True)
+            await node.call("tell", "only read", False)
+            assert [(await feed.receive()).name for _ in range(2)] == ["written", "only read"]
+        assert links.offered == ["written", "only read"]
+        assert nodes.offered == ["only read"], "nothing of it is in the log"
+
+    solo(body)
+
+
 def test_a_lifecycle_takes_one_edge() -> None:
     async def body(node: Solo) -> None:
         failed: list[SomaError] = []
@@ -200,8 +237,8 @@ def test_expired_entries_go_by_transaction() -> None:
 
 
 def test_a_due_time_is_served_once() -> None:
-    async def tick(node: Solo, due: int, term: int) -> str:
-        token = TICK.set(Tick("t", due, term))
+    async def tick(node: Solo, due: int, term: int, since: int = -1) -> str:
+        token = TICK.set(Tick("t", due, term, since))
         try:
             await node.call("both", "ticks")
         except SomaError as error:
@@ -215,7 +252,9 @@ def test_a_due_time_is_served_once() -> None:
         assert await tick(node, 1_000, 3) == "Deposed"
         assert await tick(node, 2_000, 1) == "Deposed"
         assert await tick(node, 2_000, 3) == "ran"
-        assert await node.call("get", "stock", "ticks") == 2
+        assert await tick(node, 2_345, 4, since=1_000) == "Deposed"  # 2_000 was served meanwhile
+        assert await tick(node, 3_000, 4, since=2_000) == "ran"
+        assert await node.call("get", "stock", "ticks") == 3
 
     solo(body)
 

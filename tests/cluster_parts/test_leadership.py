@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from somart.cluster.leadership import CATCH_UP_MS, Leadership
+from somart.cluster.leadership import CATCH_UP_MS, Leadership, next_due
 from somart.cluster.schedules import Schedules
 from somart.engines.consensus import Fence
 from somart.spec import ScaleSpec, TimerInfo
@@ -79,16 +79,35 @@ def test_an_after_waits_until_this_node_leads() -> None:
 def test_ticks_lie_on_a_grid_and_each_due_time_is_served_once() -> None:
     node = Node()
     block = timer("every", "strong")
+    node.clock.now += 320
     first = node.gate.judge(block)
     assert first.run
-    assert first.tick == ("Made._every_1", 1_000_000, 4)
+    assert first.tick == ("Made._every_1", 1_000_000, 4, 0)
+    node.clock.now -= 320
     node.ticks["Made._every_1"] = (1_000_000, 4)
     early = node.gate.judge(block)
     assert (early.run, early.then) == (False, 1_000)
     node.clock.now += 1_250
     second = node.gate.judge(block)
     assert second.tick is not None
-    assert (second.tick.due, second.then) == (1_001_000, 750)
+    assert (second.tick.due, second.tick.since, second.then) == (1_001_000, 1_000_000, 750)
+
+
+def test_leaders_whose_clocks_differ_mean_the_same_due_times() -> None:
+    old, new = Node(), Node()
+    old.clock.now, new.clock.now = 1_000_010, 1_000_900
+    block = timer("every", "strong")
+    first, again = old.gate.judge(block).tick, new.gate.judge(block).tick
+    assert first is not None
+    assert again is not None
+    assert first.due == again.due == 1_000_000
+
+
+def test_the_last_due_time_of_a_rare_schedule_is_made_up_however_late() -> None:
+    hour = 3_600_000
+    assert next_due(last=10 * hour, now=11 * hour + 5 * CATCH_UP_MS, interval=hour) == 11 * hour
+    assert next_due(last=10 * hour, now=14 * hour - 1, interval=hour) == 13 * hour
+    assert next_due(last=10 * hour + 7, now=10 * hour + 8, interval=hour) == 11 * hour
 
 
 def test_a_new_leader_makes_up_what_was_missed_in_order() -> None:
@@ -98,7 +117,7 @@ def test_a_new_leader_makes_up_what_was_missed_in_order() -> None:
     served = []
     while (verdict := node.gate.judge(timer("every", "strong"))).run:
         assert verdict.tick is not None
-        node.ticks["Made._every_1"] = verdict.tick[1:]
+        node.ticks["Made._every_1"] = verdict.tick[1:3]
         served.append(verdict.tick.due)
     assert served == [1_001_000, 1_002_000, 1_003_000]
 
@@ -126,5 +145,5 @@ def test_a_fenced_after_runs_once_for_all_that_were_up() -> None:
     node.clock.now += 5
     verdict = node.gate.judge(block)
     assert verdict.tick is not None
-    node.ticks["Made._every_1"] = verdict.tick[1:]
+    node.ticks["Made._every_1"] = verdict.tick[1:3]
     assert node.gate.judge(block) == SKIP

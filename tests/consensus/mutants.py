@@ -430,22 +430,22 @@ MUTANTS: dict[str, Mutant] = {
     "no validation": Mutant(
         state,
         "State._conflict",
-        "if keys.get(key, 0) > at:",
-        "if False:",
+        "moved(proposal.keys, self.keys, at)",
+        "None",
         (S,),
     ),
     "validation is off by one": Mutant(
         state,
         "State._conflict",
-        "if keys.get(key, 0) > at:",
-        "if keys.get(key, 0) > at + 1:",
+        "moved(proposal.keys, self.keys, at)",
+        "moved(proposal.keys, self.keys, at + 1)",
         (S,),
     ),
     "phantoms": Mutant(
         state,
         "State._conflict",
-        "if self.shapes.get(table, 0) > at:",
-        "if False:",
+        "moved(proposal.shapes, self.shapes, at)",
+        "None",
         (S,),
     ),
     "the window is off by one": Mutant(
@@ -481,6 +481,13 @@ MUTANTS: dict[str, Mutant] = {
         "State._conflict",
         "due <= last_due",
         "due < last_due",
+        (S,),
+    ),
+    "a tick after another one": Mutant(
+        state,
+        "State._conflict",
+        "or since not in (-1, last_due)",
+        "",
         (S,),
     ),
     "a tick of a deposed leader": Mutant(
@@ -527,8 +534,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "an earlier life's outcome": Mutant(
         service,
-        "Service._settle",
-        "and outcome.id.session == self.session",
+        "Service._is_own",
+        "and given.session == self.session",
         "",
         (LIFE,),
     ),

@@ -10,6 +10,7 @@ from service_cluster import MemoryTables
 from somart.consensus import state as module
 from somart.consensus.proposal import Command, IdRange, Key, Proposal, Row, TransactionId
 from somart.consensus.state import State
+from somart.timers import Tick
 
 NAMES: tuple[Key, ...] = ("k", "l", "m")
 TABLES = ("t", "u")
@@ -45,7 +46,7 @@ class Reference:
             return False, self.revision, (0, 0)
         self.revision += 1
         if command.due is not None:
-            self.due[command.due[0]] = command.due[1:]
+            self.due[command.due.schedule] = command.due.due, command.due.term
         for table, key, row in command.writes:
             self.changed[table, key] = self.revision
             if (row is not None) != ((table, key) in self.rows):
@@ -58,9 +59,9 @@ class Reference:
     def _valid(self, command: Proposal) -> bool:
         at = command.at
         if command.due is not None:
-            name, due, term = command.due
-            last_due, last_term = self.due.get(name, (-1, -1))
-            if due <= last_due or term < last_term:
+            name, due, term, since = command.due
+            last_due, last_term = self.due.get(name, (0, 0))
+            if due <= last_due or term < last_term or since not in (-1, last_due):
                 return False
         return (
             at >= self.revision - self.window
@@ -128,5 +129,9 @@ def _command(rng: Random, numbers: dict[tuple[str, int], int], revision: int) ->
         (table, key, None if rng.random() < 0.3 else (str(number), "int", 0, 0))
         for table, key in rng.sample(pairs, rng.randrange(1, 3))
     )
-    due = ("s", rng.randrange(60), rng.randrange(4)) if rng.random() < 0.1 else None
+    due = None
+    if rng.random() < 0.2:
+        near = 1 + revision // 8
+        last = rng.choice((-1, -1, -1, 0, near))
+        due = Tick("s", near + rng.randrange(3), near // 2 + rng.randrange(2), last)
     return Proposal(given, oldest, at, keys, shapes, whole, writes, due)

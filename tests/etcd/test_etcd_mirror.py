@@ -14,6 +14,7 @@ from somart.consensus.state import DEPOSED
 from somart.engines.etcd.mirror import Lane, Mirror, Plan, Verdict, too_large
 from somart.engines.strong import StrongTables
 from somart.memory.table import Table
+from somart.timers import Tick
 
 PREFIX = "/soma/made/"
 FEW = settings(max_examples=60, deadline=None)
@@ -205,15 +206,15 @@ def test_ticks_of_another_term_or_a_served_due_time_are_refused() -> None:
     etcd.transact({"compare": [], "success": [leader]})
     term = etcd.revision
     write = (("C.slot", "t", row(1)),)
-    assert a.send(proposal(write, due=("S", 100, term))).applied
+    assert a.send(proposal(write, due=Tick("S", 100, term))).applied
     assert b.mirror.ticks == {"S": (100, term)}
-    plan, _, _ = b.request(proposal(write, due=("S", 100, term)))
+    plan, _, _ = b.request(proposal(write, due=Tick("S", 100, term)))
     assert plan.deposed
-    assert b.send(proposal(write, due=("S", 200, term - 1))).refused == DEPOSED
+    assert b.send(proposal(write, due=Tick("S", 200, term - 1))).refused == DEPOSED
     b.late = True
-    assert a.send(proposal(write, due=("S", 200, term))).applied
-    assert b.send(proposal(write, due=("S", 200, term))).refused == DEPOSED
-    assert b.send(proposal(write, due=("S", 300, term))).refused == "conflict"
+    assert a.send(proposal(write, due=Tick("S", 200, term))).applied
+    assert b.send(proposal(write, due=Tick("S", 200, term))).refused == DEPOSED
+    assert b.send(proposal(write, due=Tick("S", 300, term))).refused == "conflict"
 
 
 def test_damaged_rows_are_told_and_count_as_absent() -> None:

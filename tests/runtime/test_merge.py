@@ -113,17 +113,17 @@ def test_who_has_been_told_all_covers_a_reader(
 
 
 def test_a_commit_is_refused_when_a_revision_that_it_read_has_moved() -> None:
-    assert moved({"t1": 2, "t2": 0}, {"t1": 2}) == []
-    assert moved({"t2": 0, "t1": 1, "t3": 4}, {"t1": 2, "t2": 1, "t3": 4}) == ["t1", "t2"]
+    assert moved(("t1", "t2"), {"t1": 2}, at=2) is None
+    assert moved(("t3", "t1"), {"t1": 2, "t2": 7, "t3": 1}, at=1) == "t1"
 
 
 @few
 @given(st.lists(st.sampled_from("ab"), max_size=6))
 def test_of_commits_that_read_the_same_revision_one_takes_effect(keys: list[str]) -> None:
     current: dict[str, int] = {}
-    taken = []
+    taken: list[str] = []
     for key in keys:
-        if not moved({key: 0}, current):
-            current[key] = 1
+        if moved((key,), current, at=0) is None:
+            current[key] = len(taken) + 1
             taken.append(key)
     assert taken == list(dict.fromkeys(keys))

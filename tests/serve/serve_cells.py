@@ -11,6 +11,8 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from somart import App, Cell, ProgramSpec, Prop, SlotDecl, StandaloneEngine, Value, handler, ops
+from somart.cluster.frames import frame
+from somart.cluster.handshake import NONCE_BYTES, Handshake, Hello
 from somart.serve.http import HttpServer
 from somart.serve.limits import ServeLimits
 from somart.serve.log import ServerLog
@@ -76,6 +78,14 @@ class Shop(Cell):
 
 
 PROGRAM = ProgramSpec("shop", (Shop,))
+
+
+def opening_of_a_bus() -> bytes:
+    """What a node or a command sends first that was told the HTTP address."""
+    handshake = Handshake(Hello("status", "x"), True, None, bytes(NONCE_BYTES), lambda _: None)
+    first = handshake.start()
+    assert first is not None
+    return frame(first)
 
 
 class Client:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from serve_cells import Client, Harness, run, serving
+from serve_cells import Client, Harness, opening_of_a_bus, run, serving
 
 from somart.serve import pipes
 from somart.serve.limits import ServeLimits
@@ -376,6 +376,25 @@ def test_the_request_log_is_one_line_that_no_client_forges() -> None:
     assert first.startswith("GET /add/1/2?x=%0aGET → 500 ")
     assert second.startswith("GET /boom → 500 ")
     assert second.endswith("ms cannot add Int and String: 1 + x")
+
+
+def test_who_takes_the_server_for_a_bus_is_told_so_and_leaves_no_line() -> None:
+    out = io.StringIO()
+
+    async def test() -> None:
+        async with serving(log=ServerLog(stream=out)) as server:
+            client = server.client()
+            await client.send(opening_of_a_bus())
+            status, _, body = await client.answer()
+            assert status == 400
+            assert b"the bus listens on this port + 2" in body
+            assert out.getvalue() == ""
+            stranger = server.client()
+            await stranger.send(b"\x16\x03\x01 no request")
+            assert (await stranger.answer())[0] == 400
+
+    run(test)
+    assert out.getvalue() == "- - → 400 0ms\n"
 
 
 def test_control_characters_are_escaped_in_the_log() -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from serve_cells import opening_of_a_bus
 
 from somart.serve.limits import ServeLimits
 from somart.serve.parsing import RequestParser
@@ -73,6 +74,16 @@ def test_ambiguous_framing_is_refused(name: str, step: int) -> None:
     assert parser.refusal is not None
     assert parser.refusal.status == (501 if parser.refusal.reason.startswith("unknown tr") else 400)
     assert not parser.requests
+
+
+def test_the_opening_of_a_bus_is_known_as_such() -> None:
+    parser = parse(opening_of_a_bus())
+    assert parser.refusal is not None
+    assert (parser.refusal.status, parser.refusal.silent) == (400, True)
+    assert "the bus listens on this port + 2" in parser.refusal.reason
+    other = parse(SMUGGLING["TLS"])
+    assert other.refusal is not None
+    assert not other.refusal.silent
 
 
 def test_a_smuggled_request_is_never_seen() -> None:

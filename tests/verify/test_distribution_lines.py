@@ -9,6 +9,7 @@ from somac.frontend import nodes as n
 from somac.frontend.load import load_text
 from somac.frontend.program import sections
 from somac.verify.distribution import NOT_ENFORCED, distribution_block, plan_of
+from somac.verify.output import note_lines
 from somart.capabilities import CAPABILITIES, delivers
 
 SLOTS = "memory { s: Map<String, Int> [persistent, consistent] l: Map<String, Int> [local] }"
@@ -189,3 +190,31 @@ def test_protocols(steps: str, found: list[str]) -> None:
 def test_protocols_stand_behind_all_cells() -> None:
     program = "protocol T { roles: x = A x -> x: f() } " + machine("a -> b", "on f() { 1 }")
     assert [block.name for block in report_on(program).blocks] == ["m", "protocol/T"]
+
+
+EVERY, AFTER = "every 1s { 1 }", "after 1s { 1 }"
+VIEW = " on the lowest live id in a node's own view: in a partition on each side"
+LOG = " on the leader of the log, whichever node that is: what is due takes effect once"
+
+
+@pytest.mark.parametrize(
+    ("scale", "blocks", "start"),
+    [
+        ("replicas: 3", EVERY, f"`every` runs{LOG}"),
+        ("replicas: 3 consistency: strong", EVERY + AFTER, f"`every` and `after` run{LOG}"),
+        ("replicas: 3 consistency: causal", EVERY, f"`every` runs{VIEW}"),
+        ("replicas: 2 consistency: eventual", AFTER, f"`after` runs{VIEW}"),
+    ],
+)
+def test_a_note_says_which_node_runs_the_blocks(scale: str, blocks: str, start: str) -> None:
+    report = report_on(f"cell A {{ {SLOTS} scale {{ {scale} }} {blocks} }}")
+    assert [note.startswith(f"cell 'A': {start}") for note in report.notes] == [True]
+    assert note_lines(report) == [f"note: {report.notes[0]}"]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["scale { replicas: 3 }", f"scale {{ replicas: 1 consistency: eventual }} {EVERY}", EVERY],
+)
+def test_where_one_node_runs_all_or_there_is_no_block_there_is_no_note(rest: str) -> None:
+    assert report_on(f"cell A {{ {SLOTS} {rest} }}").notes == ()

@@ -36,7 +36,7 @@ def lines_of(arrows: str, level: str, toml: str) -> list[str]:
 
 def test_the_model_decides_by_the_code_of_the_runtime() -> None:
     for name in ("latest", "tick", "deliverable", "moved"):
-        assert getattr(endless, name) is getattr(merge, name)
+        assert getattr(endless, name) is getattr(merge, name)  # as the runtime: test_replicas
 
 
 @pytest.mark.slow

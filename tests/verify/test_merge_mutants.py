@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -68,16 +68,16 @@ def after_others(delivered: Vector, sender: str, message: Vector) -> bool:
     return all(delivered.get(n, 0) >= count for n, count in message.items() if n != sender)
 
 
-def without_comparing(read: Mapping[str, int], current: Mapping[str, int]) -> list[str]:
-    return []
+def without_comparing(read: Iterable[str], changed: Mapping[str, int], at: int) -> str | None:
+    return None
 
 
-def unless_new(read: Mapping[str, int], current: Mapping[str, int]) -> list[str]:
-    return [key for key, revision in read.items() if revision and current[key] != revision]
+def unless_new(read: Iterable[str], changed: Mapping[str, int], at: int) -> str | None:
+    return moved(read, changed, at) if at else None
 
 
-def one_behind(read: Mapping[str, int], current: Mapping[str, int]) -> list[str]:
-    return [key for key, revision in read.items() if current[key] > revision + 1]
+def one_behind(read: Iterable[str], changed: Mapping[str, int], at: int) -> str | None:
+    return moved(read, changed, at + 1)
 
 
 def whoever_asks(known: Vector, token: Vector) -> bool:

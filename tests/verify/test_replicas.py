@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,17 @@ from somac.verify.progress import CONVERGE
 from somac.verify.replicas import LoggingSystem, MergingSystem, Observer, Setting, Watch
 from somac.verify.report import Report
 from somart import merge
+from somart.cluster import inbox, origins, replica, versions
+from somart.consensus import proposal, state
+
+USERS: dict[str, Any] = {
+    "latest": versions,
+    "tick": replica,
+    "deliverable": inbox,
+    "moved": state,
+    "covers": origins,
+}
+"""Where the runtime calls what the models call."""
 
 TRADE = """\
 cell Pricing {{
@@ -120,8 +133,38 @@ def test_the_report_itself_is_as_the_reference_has_it() -> None:
 
 
 def test_the_model_decides_by_the_code_of_the_runtime() -> None:
-    for name in ("latest", "tick", "deliverable", "moved", "covers"):
-        assert getattr(replicas, name) is getattr(merge, name)
+    for name, user in USERS.items():
+        assert getattr(replicas, name) is getattr(merge, name) is getattr(user, name)
+
+
+def test_the_runtime_decides_by_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever breaks one of these functions breaks both, and `test_merge_mutants` tells."""
+    early, late = (versions.State(versions.Version(merge.Stamp(n, 0, "a")), n) for n in (1, 2))
+    assert versions.merge(late, early) is late
+    monkeypatch.setattr(versions, "latest", lambda mine, other: other)
+    assert versions.merge(late, early) is early
+
+    class Rows:
+        origin = "a"
+
+        def row(self, table: str, key: str) -> str:
+            return "3"
+
+    seen = origins.Seen(Rows(), SimpleNamespace(last=5))  # type: ignore[arg-type]
+    assert seen.covers({"a": 5, "b": 3})
+    assert not seen.covers({"b": 4})
+    monkeypatch.setattr(origins, "covers", lambda known, token: True)
+    assert seen.covers({"b": 4})
+
+    def outcome() -> str:
+        tables: Any = SimpleNamespace(has=lambda *_: True, write=lambda *_: None)
+        replicated = state.State(tables, revision=2, keys={("t", "k"): 2})
+        read = proposal.Proposal(proposal.TransactionId("n", 1, 1), 1, 1, (("t", "k"),), (), (), ())
+        return replicated.apply(read).refused
+
+    assert outcome() == "conflict: t[k]"
+    monkeypatch.setattr(state, "moved", lambda read, changed, at: None)
+    assert outcome() == ""
 
 
 def test_a_lifecycle_of_one_step_survives_any_consistency() -> None:
@@ -140,7 +183,7 @@ def test_a_clock_that_is_ahead_turns_a_chain_back() -> None:
 def test_without_compare_and_set_the_log_loses_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
     system = LoggingSystem(Observer(graph("ab", "ac"), []), Setting(2, 2, crash=True))
     assert not findings(system)
-    monkeypatch.setattr(replicas, "moved", lambda read, current: [])
+    monkeypatch.setattr(replicas, "moved", lambda read, changed, at: None)
     monkeypatch.setattr(survival, "STATES_MAX", 2000)
     found = explore(system.initial(), system.steps, system.breaks, 2000).broken
     assert {name[0] for name in found if isinstance(name, tuple)} >= {"lost"}

@@ -44,6 +44,8 @@ class EtcdEngine(ConsensusEngine):
     """A node's engine; `run` has to go on beside it. Raises OSError for TLS files that cannot be
     used."""
 
+    logs_events = False
+
     def __init__(
         self,
         spec: ProgramSpec,

@@ -26,6 +26,7 @@ import msgspec
 from ...consensus.proposal import APPENDED, Key, Proposal, Row
 from ...consensus.state import DEPOSED
 from ...errors import SomaError
+from ...timers import Tick
 from ..strong import StrongTables
 from .client import Json, from_wire, to_wire
 
@@ -76,7 +77,7 @@ class Plan:
 
     compares: list[Json] = field(default_factory=list)
     operations: list[Json] = field(default_factory=list)
-    due: tuple[str, int, int] | None = None
+    due: Tick | None = None
     deposed: bool = False
     """A tick that was served already."""
     bytes: int = 0
@@ -244,14 +245,16 @@ class Mirror:
             plan.compares.append({**there, "create_revision": "0"})
         return not present
 
-    def _tick(self, plan: Plan, due: tuple[str, int, int]) -> None:
+    def _tick(self, plan: Plan, tick: Tick) -> None:
         """A tick is refused when another leader has come, or the tick was served."""
-        plan.deposed = due[1] <= self.ticks.get(due[0], (-1, 0))[0]
+        last = self.ticks.get(tick.schedule, (0, 0))[0]
+        plan.deposed = tick.due <= last or tick.since not in (-1, last)
         leader = {"key": self.wire(LEADER), "target": "CREATE", "result": "EQUAL"}
-        plan.compares.append({**leader, "create_revision": str(due[2])})
-        plan.compares.append(self._unchanged(_TICK + due[0]))
-        value = msgspec.json.encode((due[1], due[2])).decode()
-        plan.operations.append(_put(self.wire(_TICK + due[0]), to_wire(value)))
+        plan.compares.append({**leader, "create_revision": str(tick.term)})
+        name = _TICK + tick.schedule
+        plan.compares.append(self._unchanged(name))
+        value = msgspec.json.encode((tick.due, tick.term)).decode()
+        plan.operations.append(_put(self.wire(name), to_wire(value)))
 
     def _unchanged(self, name: str, revision: int | None = None) -> Json:
         at = self._marks.get(name, 0) if revision is None else revision
@@ -262,7 +265,7 @@ class Mirror:
         wire = self.wire(lane.name)
         failure = [_get(wire), _get(self.wire(_CLOCK))]
         if plan.due is not None:
-            failure += [_get(self.wire(LEADER)), _get(self.wire(_TICK + plan.due[0]))]
+            failure += [_get(self.wire(LEADER)), _get(self.wire(_TICK + plan.due.schedule))]
         own = [_put(wire, to_wire(str(number)), lane.lease), _put(self.wire(_CLOCK), "")]
         return {
             "compare": [_same_revision(wire, lane.revision), *plan.compares],
@@ -296,12 +299,12 @@ def _is_mark(name: str) -> bool:
     return name == _CLOCK or name.startswith((_ROWS, _KEYS, _TICK))
 
 
-def _judge_tick(due: tuple[str, int, int], leader: list[Json], tick: list[Json]) -> str:
-    if not leader or int(leader[0]["create_revision"]) != due[2]:
+def _judge_tick(tick: Tick, leader: list[Json], last: list[Json]) -> str:
+    if not leader or int(leader[0]["create_revision"]) != tick.term:
         return DEPOSED
-    if tick:
-        served = msgspec.json.decode(from_wire(tick[0]["value"]), type=tuple[int, int])
-        if due[1] <= served[0]:
+    if last:
+        served = msgspec.json.decode(from_wire(last[0]["value"]), type=tuple[int, int])
+        if tick.due <= served[0]:
             return DEPOSED
     return "conflict"
 

@@ -44,7 +44,7 @@ class Chat(Cell):
         shared=True,
     )
 
-    @handler("post", "room", "user", "text")
+    @handler("post", "room", "user", "text", memory_only=True)
     async def post(self, room: Value, user: Value, text: Value) -> Value:
         """on post(room: String, user: String, text: String) — app.cell:27"""
         if room is None or user is None:
@@ -65,17 +65,17 @@ class Chat(Cell):
         self.emit("message", await self.message_view(id_))
         return await self.message_view(id_)
 
-    @handler("deliver", "id")
+    @handler("deliver", "id", memory_only=True)
     async def deliver(self, id_: Value) -> Value:
         """on deliver(id: String) — app.cell:37"""
         return await self._moved(id_, await self.transition_async(id_, "delivered"))
 
-    @handler("seen", "id")
+    @handler("seen", "id", memory_only=True)
     async def seen(self, id_: Value) -> Value:
         """on seen(id: String) — app.cell:39"""
         return await self._moved(id_, await self.transition_async(id_, "read"))
 
-    @handler("_moved", "id", "step")
+    @handler("_moved", "id", "step", memory_only=True)
     async def _moved(self, id_: Value, step: Value) -> Value:
         """on _moved(id: String, step: Map) — app.cell:41"""
         if not await self.messages.has(id_):
@@ -83,12 +83,12 @@ class Chat(Cell):
         self.emit("receipt", step)
         return await self.message_view(id_)
 
-    @handler("message_view", "id")
+    @handler("message_view", "id", memory_only=True)
     async def message_view(self, id_: Value) -> Value:
         """on message_view(id: String) — app.cell:47"""
         return std.with_(await self.messages.get(id_), "status", await self.get_status_async(id_))
 
-    @handler("history", "room")
+    @handler("history", "room", memory_only=True)
     async def history(self, room: Value) -> Value:
         """on history(room: String) — app.cell:50"""
         _value = await self.messages.values()
@@ -106,7 +106,7 @@ class Chat(Cell):
 
         return await std.map_async(_value_2, Lambda("m", _step_2))
 
-    @handler("room_list")
+    @handler("room_list", memory_only=True)
     async def room_list(self) -> Value:
         """on room_list() — app.cell:57"""
         return await self.rooms.values()
@@ -121,7 +121,7 @@ class Chat(Cell):
         """on events() — app.cell:62"""
         return std.sse("message", "receipt")
 
-    @handler("expire", "older_than_ms")
+    @handler("expire", "older_than_ms", memory_only=True)
     async def expire(self, older_than_ms: Value) -> Value:
         """on expire(older_than_ms: Int) — app.cell:64"""
         if type(older_than_ms) is int:

@@ -53,7 +53,7 @@ class JobQueue(Cell):
         shared=True,
     )
 
-    @handler("submit", "data")
+    @handler("submit", "data", memory_only=True)
     async def submit(self, data: Value) -> Value:
         """on submit(data: Map) — app.cell:31"""
         id_ = ops.text(
@@ -77,7 +77,7 @@ class JobQueue(Cell):
         self._tally("submitted")
         return await self.job(id_)
 
-    @handler("claim", "worker")
+    @handler("claim", "worker", memory_only=True)
     async def claim(self, worker: Value) -> Value:
         """on claim(worker: String) — app.cell:41"""
         if type(worker) is str:
@@ -119,13 +119,13 @@ class JobQueue(Cell):
                 return await self.job(ops.entry(entry, "id"))
         return {"id": None, "status": "idle"}
 
-    @handler("complete", "id", "result")
+    @handler("complete", "id", "result", memory_only=True)
     async def complete(self, id_: Value, result: Value) -> Value:
         """on complete(id: String, result: String) — app.cell:54"""
         await self.transition_async(id_, "completed")
         return await self._note(id_, "result", result)
 
-    @handler("fail", "id", "reason")
+    @handler("fail", "id", "reason", memory_only=True)
     async def fail_(self, id_: Value, reason: Value) -> Value:
         """on fail(id: String, reason: String) — app.cell:60"""
         await self.transition_async(id_, "failed")
@@ -133,13 +133,13 @@ class JobQueue(Cell):
             await self.transition_async(id_, "queued")
         return await self._note(id_, "reason", reason)
 
-    @handler("cancel", "id")
+    @handler("cancel", "id", memory_only=True)
     async def cancel(self, id_: Value) -> Value:
         """on cancel(id: String) — app.cell:66"""
         await self.transition_async(id_, "cancelled")
         return await self._note(id_, "reason", "cancelled by the client")
 
-    @handler("job", "id")
+    @handler("job", "id", memory_only=True)
     async def job(self, id_: Value) -> Value:
         """on job(id: String) — app.cell:68"""
         found = await self.jobs.get(id_)
@@ -147,7 +147,7 @@ class JobQueue(Cell):
             return std.response(404, {"error": f"unknown job {ops.text(id_)}"})
         return std.with_(found, "status", await self.get_status_async(id_))
 
-    @handler("stats")
+    @handler("stats", memory_only=True)
     async def stats(self) -> Value:
         """on stats() — app.cell:74"""
         _value = await self.jobs.keys()
@@ -160,7 +160,7 @@ class JobQueue(Cell):
         )
         return {"jobs": await self.jobs.len(), "workers": self.workers.len(), "by_status": states}
 
-    @handler("sweep")
+    @handler("sweep", memory_only=True)
     async def sweep(self) -> Value:
         """on sweep() — app.cell:80"""
         overdue: list[Value] = [
@@ -173,7 +173,7 @@ class JobQueue(Cell):
                 self._tally("expired")
         return _value if (_value := self.metrics.get("expired")) is not None else 0
 
-    @handler("_note", "id", "key", "value")
+    @handler("_note", "id", "key", "value", memory_only=True)
     async def _note(self, id_: Value, key: Value, value: Value) -> Value:
         """on _note(id: String, key: String, value: String) — app.cell:92"""
         if not await self.jobs.has(id_):

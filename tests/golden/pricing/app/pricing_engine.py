@@ -58,7 +58,7 @@ class PricingEngine(Cell):
         shared=True,
     )
 
-    @handler("book_trade", "data")
+    @handler("book_trade", "data", memory_only=True)
     async def book_trade(self, data: Value) -> Value:
         """on book_trade(data: Map) — app.cell:52"""
         if ops.entry(data, "id") is None:
@@ -87,37 +87,37 @@ class PricingEngine(Cell):
         self._tally("quotes")
         return {"symbol": symbol, "price": self.price_cache.get(symbol)}
 
-    @handler("confirm", "id")
+    @handler("confirm", "id", memory_only=True)
     async def confirm(self, id_: Value) -> Value:
         """on confirm(id: String) — app.cell:71"""
         return await self._move(id_, await self.transition_async(id_, "confirmed"))
 
-    @handler("execute", "id")
+    @handler("execute", "id", memory_only=True)
     async def execute(self, id_: Value) -> Value:
         """on execute(id: String) — app.cell:72"""
         return await self._move(id_, await self.transition_async(id_, "executed"))
 
-    @handler("settle", "id")
+    @handler("settle", "id", memory_only=True)
     async def settle(self, id_: Value) -> Value:
         """on settle(id: String) — app.cell:73"""
         return await self._move(id_, await self.transition_async(id_, "settled"))
 
-    @handler("reject", "id")
+    @handler("reject", "id", memory_only=True)
     async def reject(self, id_: Value) -> Value:
         """on reject(id: String) — app.cell:74"""
         return await self._move(id_, await self.transition_async(id_, "failed"))
 
-    @handler("retry", "id")
+    @handler("retry", "id", memory_only=True)
     async def retry(self, id_: Value) -> Value:
         """on retry(id: String) — app.cell:75"""
         return await self._move(id_, await self.transition_async(id_, "retrying"))
 
-    @handler("cancel", "id")
+    @handler("cancel", "id", memory_only=True)
     async def cancel(self, id_: Value) -> Value:
         """on cancel(id: String) — app.cell:76"""
         return await self._move(id_, await self.transition_async(id_, "cancelled"))
 
-    @handler("_move", "id", "step")
+    @handler("_move", "id", "step", memory_only=True)
     async def _move(self, id_: Value, step: Value) -> Value:
         """on _move(id: String, step: Map) — app.cell:79"""
         if not await self.trades.has(id_):
@@ -126,7 +126,7 @@ class PricingEngine(Cell):
         self.emit("trade_moved", id_, ops.entry(step, "from"), ops.entry(step, "to"))
         return await self.trade(id_)
 
-    @handler("trade", "id")
+    @handler("trade", "id", memory_only=True)
     async def trade(self, id_: Value) -> Value:
         """on trade(id: String) — app.cell:86"""
         found = await self.trades.get(id_)
@@ -147,7 +147,7 @@ class PricingEngine(Cell):
             ops.mul(ops.entry(found, "quantity"), ops.sub(mark, ops.entry(found, "price"))),
         )
 
-    @handler("blotter")
+    @handler("blotter", memory_only=True)
     async def blotter(self) -> Value:
         """on blotter() — app.cell:96"""
         _value = await self.trades.keys()
@@ -157,12 +157,12 @@ class PricingEngine(Cell):
 
         return std.sort_by(await std.map_async(_value, Lambda("id", _step)), "id")
 
-    @handler("risk")
+    @handler("risk", memory_only=True)
     async def risk(self) -> Value:
         """on risk() — app.cell:98"""
         return await self.greeks.values()
 
-    @handler("stats")
+    @handler("stats", memory_only=True)
     async def stats(self) -> Value:
         """on stats() — app.cell:100"""
         return {
@@ -172,7 +172,7 @@ class PricingEngine(Cell):
             ],
         }
 
-    @handler("revalue")
+    @handler("revalue", memory_only=True)
     async def revalue(self) -> Value:
         """on revalue() — app.cell:103"""
         open_: list[Value] = [
@@ -198,7 +198,7 @@ class PricingEngine(Cell):
             )
         return await self.greeks.len()
 
-    @handler("freeze")
+    @handler("freeze", memory_only=True)
     async def freeze(self) -> Value:
         """on freeze() — app.cell:115"""
         frozen = 0
