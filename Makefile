@@ -54,6 +54,7 @@ soak: $(READY) ## the long campaigns: fuzzers, kill -9, examples, seeds, keys (S
 	$(BIN)/python tests/soak/simulate_campaign.py mutants
 	$(BIN)/python tests/soak/raft_campaign.py 1000
 	$(BIN)/python tests/soak/many_keys.py $(KEYS)
+	$(BIN)/python tests/soak/simulate_campaign.py fifty
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs

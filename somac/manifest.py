@@ -119,7 +119,7 @@ INTERVALS = (
     "sync_interval_ms",
     "election_ms",
 )
-PROFILES: dict[str, dict[str, int]] = {"normal": {}, "fast": {"election_ms": 150}}
+PROFILES: dict[str, dict[str, int]] = {"normal": {}, "fast": {"election_ms": 120}}
 """`[cluster] profile`: intervals for those that are not given. `fast` replaces a dead leader within
 half a second, and needs nodes that are never kept waiting for so long by disks or neighbours."""
 

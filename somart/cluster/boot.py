@@ -30,6 +30,7 @@ from .membership import Membership
 from .messages import Command, Done
 from .origins import member_of
 from .records import stored_members, stored_record
+from .status import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -460,25 +461,7 @@ class ClusterNode:
         if agreement is not None:
             found["phase"] = agreement.phase
         if service is not None:
-            raft = service.raft
-            found["leader"] = member_of(raft.leader) if raft.leader else None
-            found["term"] = raft.term
-            voters = raft.configuration.voters
-            alive = [v for v in voters if core.membership.is_linked(member_of(v))]
-            here = len(alive) + (service.node in voters)
-            quorum = len(voters) // 2 + 1
-            declared = voters_of(self._spec)
-            found["consensus"] = {
-                "voters": [member_of(voter) for voter in voters],
-                "learners": [member_of(one) for one in raft.configuration.learners],
-                "declared": declared,
-                "present": here,
-                "tolerates": max(0, here - quorum),
-                "summary": f"{len(voters)} of {declared}, tolerates {max(0, here - quorum)}",
-                "index": raft.commit,
-                "applied": raft.applied,
-                "revision": service.state.revision,
-            }
+            found.update(group_of(core, service, voters_of(self._spec)))
         if self._etcd is not None:
             found["etcd"] = self._etcd.status()
             found["leader"], found["term"] = self._etcd.leader

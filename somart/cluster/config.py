@@ -38,7 +38,7 @@ class ClusterConfig:
     """Between two comparisons of the table of members, each with one member at random."""
     forget_ms: int = 600_000
     """A member dead or gone for so long leaves the ring."""
-    election_ms: int = 1_000
+    election_ms: int = 700
     """Strong cells: an election begins after one to two times so long without the leader."""
     read_timeout_ms: int = 2_000
     """How long a read waits for owners (paper 4.4)."""

@@ -63,6 +63,13 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
         help="let the bus listen on other addresses than loopback without secret and TLS",
     )
     add("--advertise", metavar="HOST", help="the address at which other nodes find this one")
+    add(
+        "--dead-after",
+        type=_interval,
+        metavar="SECONDS",
+        help="a member that is dead or gone for so long gives up its place and its vote "
+        f"(default {ClusterConfig().forget_ms // 1000})",
+    )
     data = group.add_mutually_exclusive_group()
     data.add_argument("--merge", action="store_true", help="bring this node's own data along")
     data.add_argument(
@@ -90,6 +97,8 @@ def cluster_options_of(
     joined = tuple(address for address in given if not _is_own(address, own))
     if found.join and not joined:
         parser.error("a node cannot join itself: --join takes the address of another one")
+    if found.dead_after is not None:
+        intervals = {**intervals, "forget_ms": found.dead_after}
     try:
         config = ClusterConfig().adjusted(intervals)
     except ValueError as error:
@@ -107,6 +116,17 @@ def cluster_options_of(
         advertise=found.advertise,
         config=config,
     )
+
+
+def _interval(word: str) -> int:
+    """Seconds as milliseconds."""
+    try:
+        milliseconds = int(float(word) * 1000)
+    except (ValueError, OverflowError):
+        milliseconds = 0
+    if milliseconds < 1:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a number of seconds above 0")
+    return milliseconds
 
 
 def split_address(address: str) -> tuple[str, int] | None:

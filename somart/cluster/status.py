@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from . import phase as phases
 from .digests import size_of
+from .origins import member_of
 
 if TYPE_CHECKING:
+    from ..consensus.service import Service
     from .core import ClusterCore
 
 
@@ -55,6 +57,30 @@ def status_of(core: ClusterCore) -> dict[str, object]:
         "outbox": len(core.journal.batches),
         "last_sync": max(core.last_sync.values(), default=None),
         "not_own": _foreign(core),
+    }
+
+
+def group_of(core: ClusterCore, service: Service, declared: int) -> dict[str, object]:
+    """What strong cells add: who leads, who votes, and how many of them may still fail."""
+    raft = service.raft
+    voters = raft.configuration.voters
+    alive = [voter for voter in voters if core.membership.is_linked(member_of(voter))]
+    here = len(alive) + (service.node in voters)
+    spare = max(0, here - (len(voters) // 2 + 1))
+    return {
+        "leader": member_of(raft.leader) if raft.leader else None,
+        "term": raft.term,
+        "consensus": {
+            "voters": [member_of(voter) for voter in voters],
+            "learners": [member_of(one) for one in raft.configuration.learners],
+            "declared": declared,
+            "present": here,
+            "tolerates": spare,
+            "summary": f"{len(voters)} of {declared}, tolerates {spare}",
+            "index": raft.commit,
+            "applied": raft.applied,
+            "revision": service.state.revision,
+        },
     }
 
 

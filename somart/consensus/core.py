@@ -44,10 +44,11 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RaftConfig:
-    """Times in milliseconds. An election begins after one to two `election_ms` of silence."""
+    """Times in milliseconds. An election begins after one to two `election_ms` of silence, the
+    next one after half of that: so that a split vote, too, ends within 2 s by default."""
 
-    election_ms: int = 1_000
-    heartbeat_ms: int = 150
+    election_ms: int = 700
+    heartbeat_ms: int = 105
     append_bytes: int = 256 * 1024
     window: int = 64
     lease_reads_assuming_clock_drift_below_ms: int | None = None
@@ -347,7 +348,7 @@ class Raft:
         """Asks for votes; with `pre` only whether there would be any."""
         self.leader, self.votes = "", {}
         self.transferee = ""
-        self.reset_deadline()
+        self.reset_deadline(self.config.election_ms // 2)  # a split vote is soon tried again
         term = self.term + 1
         if pre:
             self.role = Role.PRECANDIDATE
@@ -499,8 +500,8 @@ class Raft:
         else:
             self.send(node, ReadReply(self.term, self.node, number, index))
 
-    def reset_deadline(self) -> None:
-        span = self.config.election_ms
+    def reset_deadline(self, span: int | None = None) -> None:
+        span = max(1, self.config.election_ms if span is None else span)
         self.deadline = self.now + span + self.rng.randrange(span)
 
 

@@ -66,7 +66,8 @@ EAGER_MS = 1_000
 class ServiceConfig:
     """Times in milliseconds, sizes in bytes or entries."""
 
-    give_up_ms: int = 5_000
+    give_up_ms: int = 4_500
+    """A client is to have its answer within 5 s."""
     resend_ms: int = 500
     sweep_ms: int = 50
     flush_ms: int = 200

@@ -125,6 +125,17 @@ def test_the_intervals_of_a_cluster_are_fields_of_its_configuration(project: Pat
     assert [getattr(config.config, key) for key in INTERVALS] == [1, 2, 3, 4, 5, 6]
 
 
+def test_an_option_says_after_how_long_a_dead_member_gives_up_its_place(project: Path) -> None:
+    (project / "soma.toml").write_text('[package]\nname = "srv"\n[cluster]\nforget_ms = 9000\n')
+    parser = make_parser()
+    for words, wanted in (([], 9_000), (["--dead-after", "1.5"], 1_500)):
+        found = parser.parse_args(words)
+        config = options_of(parser, found, manifest=manifest_spec(project)).cluster.config
+        assert config.forget_ms == wanted
+    with_default = options_of(parser, parser.parse_args([])).cluster.config
+    assert with_default.forget_ms == 600_000
+
+
 def test_an_interval_of_no_time_is_an_error() -> None:
     text = '[package]\nname = "a"\n[cluster]\ndead_ms = 0\n'
     _, found = parse_manifest(text, Path("soma.toml"), "a")
@@ -132,7 +143,7 @@ def test_an_interval_of_no_time_is_an_error() -> None:
     assert [(d.code, d.message) for d in found] == [("E271", message)]
 
 
-@pytest.mark.parametrize(("lines", "wanted"), [("", 150), ("election_ms = 400\n", 400)])
+@pytest.mark.parametrize(("lines", "wanted"), [("", 120), ("election_ms = 400\n", 400)])
 def test_a_fast_cluster_elects_soon_unless_it_is_told_when(
     project: Path, lines: str, wanted: int
 ) -> None:

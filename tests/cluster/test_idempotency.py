@@ -224,6 +224,9 @@ def test_answers_outlive_the_leader_and_a_restart(package: Path, tmp_path: Path)
 
         leader.kill()
         others = [node for node in nodes if node is not leader]
+        began = time.monotonic()
+        retried(others[1], "next", 0)
+        assert time.monotonic() - began < 4, "2 s, and as much for a machine that is busy"
         answer = retried(others[0], "first")
         assert answer.body == {"balance": 5}
         assert answer.headers["Idempotent-Replayed"] == "true"
@@ -253,7 +256,7 @@ def test_errors_of_a_minority_say_whether_anything_has_happened(
         assert (unsure.status, unsure.body["definite"]) == (504, False)
         begin = time.monotonic()
         refused = leader.request("POST", "/deposit", {"account": "b", "amount": 1})
-        assert time.monotonic() - begin < 5.5
+        assert time.monotonic() - begin < 5.0
         assert (refused.status, refused.body["definite"]) == (503, True)
         for node in others:
             node.start()

@@ -200,19 +200,3 @@ def agree(world: World) -> None:
         }
         for table, rows in node.tables.rows.items():
             assert stored.get(table, {}) == rows, f"{table} of {node.name} on disk"
-
-
-def lose_power(times: int, seed: int) -> int:
-    """Under load, again and again: term, vote, log and applied state stay consistent. Gives how
-    many calls were answered."""
-    world = World(NAMES[:3], seed, CONFIG, RAFT)
-    world.disk_ms = 20  # so that power goes in the middle of writes
-    clients = Clients(world)
-    for _ in range(times):
-        for _ in range(world.rng.randint(3, 30)):
-            world.run(world.rng.randint(1, 60))
-            clients.one(world.rng.choice(list(world.nodes.values())))
-        power_loss(world)
-        world.restart_all()
-    settle(world, clients)
-    return clients.answered

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from fault_plan import CONFIG, LEASES, RAFT, examine
+from power_loss import lose_power
 from raft_scenarios import retrace
 from service_cluster import DiskRows, MemoryTables
 from state_reference import compare
@@ -53,6 +54,12 @@ def histories() -> None:
 def leases() -> None:
     for seed in range(30):
         examine(seed, 60, LEASES)
+
+
+def power_is_lost() -> None:
+    """On real databases; each run ends with a judgement."""
+    for seed in range(3):
+        lose_power(5, seed)
 
 
 def state() -> None:
@@ -361,8 +368,8 @@ HUNTS = {
         a_snapshot_beside_entries,
         a_snapshot_that_is_late,
         own_log_counts_when_stored,
+        power_is_lost,
         histories,
         leases,
     )
 }
-QUICK = [name for name in HUNTS if name not in ("histories", "leases", "scenarios", "state")]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from somart.consensus import core, leading, log, messages, progress, service, state, storage
+from somart.engines import database
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ BESIDE, LATE = "a snapshot beside entries", "a snapshot that is late"
 AGREES = "commits what agrees"
 REPLACED = "what was replaced does not count"
 OWN = "own log counts when stored"
+POWER = "power is lost"
 
 MUTANTS: dict[str, Mutant] = {
     # --- votes (§3.4, §3.6.1) ---
@@ -119,6 +121,34 @@ MUTANTS: dict[str, Mutant] = {
         "self._stage = output\n",
         "self._stage = output; self._sends += output.messages\n",
         (SYNC,),
+    ),
+    "skips the sync of a new term": Mutant(
+        service,
+        "Service._carry_out",
+        "stored = output.state is not None or output.truncate is not None or output.entries",
+        "stored = output.truncate is not None or output.entries",
+        (SYNC,),
+    ),
+    "skips the sync of entries": Mutant(
+        service,
+        "Service._carry_out",
+        "output.truncate is not None or output.entries",
+        "output.truncate is not None",
+        (POWER,),
+    ),
+    "skips the sync of a commit": Mutant(
+        database,
+        "Database._take_over",
+        "synchronous=FULL",
+        "synchronous=NORMAL",
+        (POWER,),
+    ),
+    "never syncs": Mutant(
+        database,
+        "Database._take_over",
+        "synchronous=FULL",
+        "synchronous=OFF",
+        (POWER,),
     ),
     "counts its own log before it is stored": Mutant(
         leading,

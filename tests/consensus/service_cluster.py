@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from somart.consensus.core import Output, Raft, RaftConfig, Role, bootstrap
-from somart.consensus.messages import ServiceMessage
+from somart.consensus.messages import Entry, ServiceMessage, VoteReply, VoteRequest
 from somart.consensus.proposal import Key, Proposal, Row, TransactionId
 from somart.consensus.service import (
     Failure,
@@ -68,6 +68,17 @@ class DiskRows:
 
     def __init__(self) -> None:
         self.tables: Rows = {}
+        self.opens = 0
+
+    def open(self, rng: Random) -> int:
+        """The number of this life."""
+        self.opens += 1
+        return self.opens
+
+    def crash(self, unfinished: Changes | None, rng: Random) -> None:
+        """What was being written is there or not, as a whole."""
+        if unfinished is not None and rng.random() < 0.5:
+            self.write(unfinished)
 
     def prepare(self, tables: list[Any]) -> None:
         return
@@ -87,7 +98,7 @@ class DiskRows:
 class Node:
     def __init__(self, name: str, world: World) -> None:
         self.name, self.world = name, world
-        self.disk = DiskRows()
+        self.disk = world.make_disk(name)
         self.sessions = 0
         self.voters: tuple[str, ...] = ()
         self.up = False
@@ -100,6 +111,7 @@ class Node:
         self.sessions += 1
         self.unfinished = None
         self.tables = MemoryTables()
+        session = self.disk.open(world.rng)
         state = State(self.tables)
         loaded = load(self.disk, state)
         for table, rows in self.disk.tables.items():
@@ -121,7 +133,7 @@ class Node:
             changes: Changes = {}
             write_output(changes, Output(entries=list(log.entries)), 0)
             self.disk.write(changes)
-        self.service = Service(raft, state, self.tables, self.sessions, world.config)
+        self.service = Service(raft, state, self.tables, session, world.config)
         self.up = True
         self.checked = raft.applied
 
@@ -155,10 +167,12 @@ class World:
         seed: int,
         config: ServiceConfig | None = None,
         raft: RaftConfig | None = None,
+        make_disk: Callable[[str], Any] = lambda name: DiskRows(),
     ) -> None:
         self.seed, self.rng, self.now = seed, Random(seed), 0
         self.raft = raft or RaftConfig(election_ms=300, heartbeat_ms=50)
         self.config = config or ServiceConfig(log_entries=40, kept_entries=10, chunk_bytes=100)
+        self.make_disk = make_disk
         self.queue: list[tuple[int, int, Callable[[], None]]] = []
         self.sequence = 0
         self.cut: set[tuple[str, str]] = set()
@@ -166,7 +180,9 @@ class World:
         self.doubled = 0.0
         self.delay_ms = 8
         self.disk_ms = 4
-        self.committed: dict[int, tuple[int, bytes]] = {}
+        self.committed: dict[int, Entry] = {}
+        self.votes: dict[tuple[int, str], str] = {}
+        """Who has voted for whom, by term and voter."""
         self.leaders: dict[int, str] = {}
         self.nodes = {name: Node(name, self) for name in names}
         for node in self.nodes.values():
@@ -179,6 +195,7 @@ class World:
         heapq.heappush(self.queue, (self.now + milliseconds, self.sequence, action))
 
     def send(self, sender: str, to: str, message: ServiceMessage) -> None:
+        self._mind_votes(sender, to, message)
         if (sender, to) in self.cut or to not in self.nodes:
             return
         raw, node = _encoder.encode(message), self.nodes[to]
@@ -210,8 +227,7 @@ class World:
         if not node.up:
             return
         node.up = False
-        if node.unfinished is not None and self.rng.random() < 0.5:
-            node.disk.write(node.unfinished)
+        node.disk.crash(node.unfinished, self.rng)
         told, node.on_crash = node.on_crash, []
         for action in told:
             action()
@@ -265,6 +281,17 @@ class World:
 
     # --- what must always hold -------------------------------------------------------------------
 
+    def _mind_votes(self, sender: str, to: str, message: ServiceMessage) -> None:
+        """A node votes once in a term, however often it restarts."""
+        if isinstance(message, VoteRequest) and not message.pre:
+            candidate = sender
+        elif isinstance(message, VoteReply) and not message.pre and message.granted:
+            candidate = to
+        else:
+            return
+        known = self.votes.setdefault((message.term, sender), candidate)
+        assert known == candidate, f"{sender} votes twice in term {message.term}"
+
     def check(self, node: Node) -> None:
         raft = node.service.raft
         if raft.role is Role.LEADER:
@@ -273,8 +300,8 @@ class World:
         base = raft.log.snapshot_index + 1
         for index in range(max(node.checked + 1, base), raft.applied + 1):
             entry = raft.log.entries[index - base]
-            seen = self.committed.setdefault(index, (entry.term, entry.data))
-            assert seen == (entry.term, entry.data), f"two committed entries at {index}"
+            seen = self.committed.setdefault(index, entry)
+            assert seen == entry, f"two committed entries at {index}"
         assert raft.applied >= node.checked, "applied goes back"
         node.checked = raft.applied
 

@@ -7,6 +7,13 @@ from hunts import HUNTS
 from mutants import MUTANTS
 
 
+@pytest.mark.parametrize("name", HUNTS)
+@pytest.mark.slow
+def test_without_a_defect_nothing_is_found(name: str) -> None:
+    """The same examinations, with the same seeds: what they find is the mutant's."""
+    HUNTS[name]()
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 @pytest.mark.slow
 def test_a_seeded_defect_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ class Standing:
         self.reason = ""
         self.asked: list[str] = []
         self.failure: SomaError | None = None
+        self.group: dict[str, object] = {}
         self.members: list[dict[str, Any]] = [
             {"id": "<n1>", "status": "alive", "address": "h:2", "http": "h:0", "share": 0.5},
             {"id": "n2", "status": "dead", "address": "g:2", "outbox": 3, "lag_ms": 17},
@@ -69,7 +70,8 @@ class Standing:
             raise self.failure
 
     def status(self) -> dict[str, object]:
-        return {"node": "<n1>", "leader": None, "phase": "partitioned", "members": self.members}
+        found = {"node": "<n1>", "leader": None, "phase": "partitioned", "members": self.members}
+        return found | self.group
 
 
 def answer(node: Standing, *, local: bool = True, path: str, **headers: str) -> Response:
@@ -116,6 +118,14 @@ def test_the_members_are_shown_on_this_machine() -> None:
     assert "<td>50.0%</td>" in page
     assert '<tr class="dead">' in page
     assert "leader <code>unknown</code>" in page
+
+
+def test_the_page_says_how_many_nodes_vote_and_may_fail() -> None:
+    node = Standing()
+    assert "voters" not in answer(node, path="/__soma/").body.decode()
+    node.group = {"term": 7, "consensus": {"summary": "3 of 50, tolerates 1"}}
+    page = answer(node, path="/__soma/").body.decode()
+    assert "term 7, voters 3 of 50, tolerates 1</p>" in page
 
 
 def test_the_log_tells_who_comes_and_how_the_node_stands() -> None:

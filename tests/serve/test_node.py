@@ -216,6 +216,8 @@ def test_a_program_without_handlers_is_an_error(capsys: pytest.CaptureFixture[st
         (["--merge", "--discard-local"], "not allowed with"),
         (["--merge"], "--merge is for a node that joins others: add --join HOST:PORT"),
         (["--discard-local"], "--discard-local is for a node that joins others: add --join"),
+        (["--dead-after", "0"], "'0' is not a number of seconds above 0"),
+        (["--dead-after", "inf"], "'inf' is not a number of seconds above 0"),
         (["--node-id", "a b"], "'a b' is no node id"),
         (["--quiet", "--log-requests"], "not allowed with"),
     ],

@@ -15,10 +15,14 @@ from somart.spec import ProgramSpec
 FOLDER = Path(__file__).parent / "cells"
 
 
-@cache
 def program(name: str) -> tuple[ProgramSpec, tuple[Entry, ...]]:
     """A program of the folder `cells`, and its handlers with the types of their parameters."""
-    path = FOLDER / f"{name}.cell"
+    return compiled(FOLDER / f"{name}.cell")
+
+
+@cache
+def compiled(path: Path) -> tuple[ProgramSpec, tuple[Entry, ...]]:
+    """The same for any program."""
     loaded = load(str(path))
     assert loaded.program is not None, loaded.diagnostics
     manifest, _ = load_manifest(str(path))
