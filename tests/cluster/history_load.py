@@ -27,6 +27,7 @@ CLIENTS = 6
 PATIENCE = (1.5, 6.0)
 """Seconds until a client gives up: before the node would have said so, and after."""
 PAUSE = 0.012
+PAUSE_AFTER_FAILURE = 0.1
 ROAMING = 0.1
 """How often a client goes to another node, though it is content."""
 
@@ -41,13 +42,15 @@ class Client:
         self._patience = PATIENCE[number // 2 % len(PATIENCE)]
         self._process = next(load.processes)
         self._connection: http.client.HTTPConnection | None = None
+        self._content = True
         self.node = node
 
     def one(self) -> None:
         """Some call; after one that failed, the next goes elsewhere."""
         load = self._load
         asked = load.operations.make(self._rng, next(load.numbers))
-        if self.call(asked).outcome != OK or self._rng.random() < ROAMING:
+        self._content = self.call(asked).outcome == OK
+        if not self._content or self._rng.random() < ROAMING:
             self.move(self._rng.choice(load.nodes))
 
     def move(self, node: Node) -> None:
@@ -55,7 +58,8 @@ class Client:
         self.node = node
 
     def pause(self) -> float:
-        return self._rng.expovariate(1 / PAUSE)
+        """Seconds until the next call."""
+        return self._rng.expovariate(1 / (PAUSE if self._content else PAUSE_AFTER_FAILURE))
 
     def call(self, asked: Asked) -> Told:
         """Asks, and notes what came of it."""
