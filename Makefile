@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # How long `make soak` takes: seconds for each fuzzer, kills of each server, times the examples,
-# seeds of simulated clusters.
+# seeds of simulated clusters, minutes of faults of real ones.
 SECONDS ?= 600
 KILLS ?= 20
 FACTOR ?= 20
 SEEDS ?= 5000
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint bench soak docs clean
@@ -43,7 +44,7 @@ bench: $(READY) ## measure code, storage, serving, proofs and clusters against t
 	$(BIN)/python bench/bus.py 3
 	$(BIN)/python bench/cluster.py
 
-soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples, many seeds (SECONDS, KILLS, FACTOR, SEEDS)
+soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples, many seeds (SECONDS, KILLS, FACTOR, SEEDS, MINUTES)
 	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_compiler.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_http.py $(SECONDS)
@@ -52,6 +53,7 @@ soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples, many seed
 	$(BIN)/python tests/soak/simulate_campaign.py $(SEEDS)
 	$(BIN)/python tests/soak/simulate_campaign.py mutants
 	$(BIN)/python tests/soak/raft_campaign.py 1000
+	$(BIN)/python tests/soak/process_campaign.py $(MINUTES)
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs
