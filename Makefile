@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # How long `make soak` takes: seconds for each fuzzer, kills of each server, times the examples,
-# seeds of simulated clusters, keys of real ones.
+# seeds of simulated clusters, keys of real ones, minutes of their faults.
 SECONDS ?= 600
 KILLS ?= 20
 FACTOR ?= 20
 SEEDS ?= 5000
 KEYS ?= 1000000
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint bench soak docs clean
@@ -44,7 +45,7 @@ bench: $(READY) ## measure code, storage, serving, proofs and clusters against t
 	$(BIN)/python bench/bus.py 3
 	$(BIN)/python bench/cluster.py
 
-soak: $(READY) ## the long campaigns: fuzzers, kill -9, examples, seeds, keys (SECONDS, KILLS, FACTOR, SEEDS, KEYS)
+soak: $(READY) ## the long campaigns: fuzzers, kills, examples, seeds, keys, faults (SECONDS, KILLS, FACTOR, SEEDS, KEYS, MINUTES)
 	$(BIN)/python tests/soak/fuzz_frontend.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_compiler.py $(SECONDS)
 	$(BIN)/python tests/soak/fuzz_http.py $(SECONDS)
@@ -55,6 +56,7 @@ soak: $(READY) ## the long campaigns: fuzzers, kill -9, examples, seeds, keys (S
 	$(BIN)/python tests/soak/raft_campaign.py 1000
 	$(BIN)/python tests/soak/many_keys.py $(KEYS)
 	$(BIN)/python tests/soak/simulate_campaign.py fifty
+	$(BIN)/python tests/soak/process_campaign.py $(MINUTES)
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs

@@ -237,7 +237,7 @@ class Service:
     def wakeup(self) -> int:
         """When `tick` has something to do."""
         at = self.raft.wakeup()
-        if self.pending or self._reads:
+        if self.pending or self._reads or self._joining is not None:
             at = min(at, self._sweep_at)
         return min(at, self._flush_at) if self._dirty else at
 
@@ -254,6 +254,10 @@ class Service:
                 entry.done(_gave_up(entry))
             elif now >= entry.resend:
                 self._hand_over(entry)
+        joining = self._joining
+        if joining is not None and now >= joining.deadline:  # no poll: the disk takes nothing
+            self._joining = None
+            self._answer(joining, Failure("no quorum", definite=True))
         for number, reading in list(self._reads.items()):
             if now >= reading.deadline:
                 del self._reads[number]

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from machines import Network, small_disk
 from processes import Cluster, build
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster_parts"))  # the authority
@@ -38,6 +39,7 @@ SCALES = {
 }
 
 MakeCluster = Callable[[str], Cluster]
+MakeDisk = Callable[[Path, int], None]
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +61,29 @@ def cluster(package: Callable[[str], Path], tmp_path: Path) -> Iterator[MakeClus
     """A cluster whose nodes end with the test."""
     with ExitStack() as stack:
         yield lambda consistency: stack.enter_context(Cluster(package(consistency), tmp_path))
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    try:
+        made = Network()
+    except OSError as error:
+        pytest.skip(f"no network namespaces here: {error}")
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def disk() -> Iterator[MakeDisk]:
+    """Puts a disk of so many megabytes in place of a folder."""
+    with ExitStack() as stack:
+
+        def make(folder: Path, megabytes: int) -> None:
+            try:
+                stack.enter_context(small_disk(folder, megabytes))
+            except OSError as error:
+                pytest.skip(f"cannot mount a small disk: {error}")
+
+        yield make

@@ -94,6 +94,10 @@ class Node:
     port: int
     address: str = "127.0.0.1"
     namespace: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Beside that of the test."""
+    options: Sequence[str] = ()
+    """Of every start."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -112,13 +116,14 @@ class Node:
         """Starts the process, and does not wait for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         words = ["-p", str(self.port), "--data", str(self.data), "--node-id", self.name]
-        command = [sys.executable, "-m", PACKAGE, *words, "--quiet", *options]
+        command = [sys.executable, "-m", PACKAGE, *words, "--quiet"]
+        command += [*self.options, *options]
         if self.namespace:
             command = ["ip", "netns", "exec", self.namespace, *command]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SOMA_")}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SOMA_")}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.package, stdout=log, stderr=log, env=environment
+                command, cwd=self.package, stdout=log, stderr=log, env=inherited | self.environment
             )
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:

@@ -3,72 +3,49 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import Network, run
 from processes import Cluster, Node, until
 
 pytestmark = pytest.mark.slow
 
 MakeCluster = Callable[[str], Cluster]
-
-
-def run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=20)
-    if done.returncode:
-        raise OSError(f"{' '.join(words)}: {done.stderr.strip()}")
+MakeDisk = Callable[[Path, int], None]
 
 
 # --- a full disk ---------------------------------------------------------------------------------
 
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A disk of that size in place of a folder."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder))
-    except OSError as error:
-        pytest.skip(f"cannot mount a small disk: {error}")
-    try:
-        yield
-    finally:
-        run("umount", "-l", str(folder))
-
-
-def test_a_full_disk_costs_no_acknowledged_write(cluster: MakeCluster) -> None:
+def test_a_full_disk_costs_no_acknowledged_write(cluster: MakeCluster, disk: MakeDisk) -> None:
     nodes = cluster("eventual")
     one = nodes.grow()
     two = nodes.add()
-    with small_disk(two.data, 3):
-        two.start("--join", one.bus)
-        two.wait_ready()
-        acknowledged = [key for key in map(str, range(60)) if fill(two, key) == 200]
-        assert len(acknowledged) < 60
-        assert two.request("GET", "/__soma/health").status == 200
-        assert one.request("POST", "/put/meanwhile/1").status == 200
-        until(lambda: set(one.get("/filled")) >= set(acknowledged), "n1 has all of them")
-        refused = {str(n) for n in range(60)} - set(acknowledged)
-        assert not refused & set(one.get("/filled")), "n1 has what n2 said it did not keep"
+    disk(two.data, 3)
+    two.start("--join", one.bus)
+    two.wait_ready()
+    acknowledged = [key for key in map(str, range(60)) if fill(two, key) == 200]
+    assert len(acknowledged) < 60
+    assert two.request("GET", "/__soma/health").status == 200
+    assert one.request("POST", "/put/meanwhile/1").status == 200
+    until(lambda: set(one.get("/filled")) >= set(acknowledged), "n1 has all of them")
+    refused = {str(n) for n in range(60)} - set(acknowledged)
+    assert not refused & set(one.get("/filled")), "n1 has what n2 said it did not keep"
 
-        run("mount", "-o", "remount,size=64m", str(two.data))
-        until(lambda: fill(two, "after") == 200, "n2 writes again")
-        until(lambda: two.get("/look/meanwhile")["result"] == 1, "n2 has caught up")
-        until(lambda: "after" in one.get("/filled"), "n1 hears from n2 again")
-        two.kill()
+    run("mount", "-o", "remount,size=64m", str(two.data))
+    until(lambda: fill(two, "after") == 200, "n2 writes again")
+    until(lambda: two.get("/look/meanwhile")["result"] == 1, "n2 has caught up")
+    until(lambda: "after" in one.get("/filled"), "n1 hears from n2 again")
+    two.kill()
 
 
 def fill(node: Node, key: str) -> int:
@@ -76,62 +53,6 @@ def fill(node: Node, key: str) -> int:
 
 
 # --- a cut network -------------------------------------------------------------------------------
-
-
-class Network:
-    """A machine per node: network namespaces on a bridge, which the test is on as well."""
-
-    def __init__(self) -> None:
-        self._tag = f"s{secrets.token_hex(3)}"  # the system takes its time to forget names
-        self._net = f"10.{random.randrange(60, 250)}.{random.randrange(250)}"
-        self._spaces: list[str] = []
-        run("ip", "link", "add", self._tag, "type", "bridge")
-        run("ip", "addr", "add", f"{self._net}.254/24", "dev", self._tag)
-        run("ip", "link", "set", self._tag, "up")
-
-    def machine(self) -> tuple[str, str]:
-        """A new namespace, and its address."""
-        number = len(self._spaces) + 1
-        space, address = f"{self._tag}n{number}", f"{self._net}.{number}"
-        outer, inner = f"{self._tag}o{number}", f"{self._tag}i{number}"
-        run("ip", "netns", "add", space)
-        self._spaces.append(space)
-        run("ip", "link", "add", outer, "type", "veth", "peer", "name", inner)
-        run("ip", "link", "set", inner, "netns", space)
-        run("ip", "link", "set", outer, "master", self._tag, "up")
-        inside = ("ip", "netns", "exec", space, "ip")
-        run(*inside, "addr", "add", f"{address}/24", "dev", inner)
-        run(*inside, "link", "set", inner, "up")
-        run(*inside, "link", "set", "lo", "up")
-        return space, address
-
-    def cut(self, one: Node, other: Node, healed: bool = False) -> None:
-        """Nothing gets from one node to the other any more, in both directions."""
-        verb = "del" if healed else "add"
-        for here, there in ((one, other), (other, one)):
-            words = ("ip", "netns", "exec", here.namespace, "ip", "route", verb)
-            run(*words, "blackhole", f"{there.address}/32")
-
-    def remove(self) -> None:
-        for space in self._spaces:
-            subprocess.run(["ip", "netns", "del", space], capture_output=True, timeout=20)
-        subprocess.run(["ip", "link", "del", self._tag], capture_output=True, timeout=20)
-
-
-@pytest.fixture
-def network() -> Iterator[Network]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make network namespaces")
-    if shutil.which("ip") is None:
-        pytest.skip("the command `ip` is missing (iproute2)")
-    try:
-        made = Network()
-    except OSError as error:
-        pytest.skip(f"no network namespaces here: {error}")
-    try:
-        yield made
-    finally:
-        made.remove()
 
 
 def spread(nodes: Cluster, network: Network, tmp_path: Path) -> list[Node]:

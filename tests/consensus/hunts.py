@@ -276,6 +276,21 @@ def reads_wait() -> None:
     assert ready == [None]
 
 
+def reads_give_up() -> None:
+    """Also those that come while the disk takes nothing, when nobody polls."""
+    service = member()
+    follow(service)
+    service.receive(Append(1, "b", 1, 0, 0, 0, (Entry(2, 1, "noop"),)), 0)
+    assert service.poll(0).write is not None
+    ready: list[Failure | None] = []
+    service.read(ready.append, 0)
+    while not ready and service.wakeup() < 2_000:
+        service.tick(service.wakeup())
+    [failure] = ready
+    assert failure is not None
+    assert failure.definite
+
+
 def chunk_upto(index: int, term: int, sender: str = "c") -> SnapshotChunk:
     """A snapshot of the state after one command."""
     tables = MemoryTables()
@@ -363,6 +378,7 @@ HUNTS = {
         definite_means_that_it_was_nowhere,
         an_earlier_life_is_another_one,
         reads_wait,
+        reads_give_up,
         commits_what_agrees,
         what_was_replaced_does_not_count,
         a_snapshot_beside_entries,

@@ -50,6 +50,7 @@ H, S, L, G, Q = "histories", "state", "leases", "scenarios", "quorums"
 SYNC, DISK = "nothing before it is stored", "the disk keeps promises"
 REFUSED, DEFINITE = "what was refused is nowhere", "definite means that it was nowhere"
 LIFE, READS = "an earlier life is another one", "reads wait"
+HUNG = "reads give up"
 BESIDE, LATE = "a snapshot beside entries", "a snapshot that is late"
 AGREES = "commits what agrees"
 REPLACED = "what was replaced does not count"
@@ -383,6 +384,13 @@ MUTANTS: dict[str, Mutant] = {
         "elif raft.log.term(raft.commit) != raft.term:",
         "elif False:",
         (G,),
+    ),
+    "reads that wait for the disk": Mutant(
+        service,
+        "Service.tick",
+        "if joining is not None and now >= joining.deadline:",
+        "if False:",
+        (HUNG,),
     ),
     "reads before they are applied": Mutant(
         service,
