@@ -85,6 +85,10 @@ class Group:
 
     @contextmanager
     def _full(self, some: list[Node]) -> Iterator[None]:
+        for node in some:  # a log that has its full length would be written over, and need no room
+            node.stop()
+            node.start()
+            node.wait_ready()
         before = [len(node.log) for node in some]
         with ExitStack() as stack:
             for node in some:
