@@ -416,8 +416,9 @@ class ClusterNode:
         if service is not None and not service.raft.leader:
             return "no leader is known: too few members can be reached"
         agreement = None if self.driver is None else self.driver.agreement
-        if agreement is not None and agreement.refusal():
-            return f"no writes to strong memory: {agreement.refusal()}"
+        refusal = self.engine.stalled() or ("" if agreement is None else agreement.refusal())
+        if refusal:
+            return f"no writes to strong memory: {refusal}"
         return "" if self._etcd is None else self._etcd.unready()
 
     async def wait_ready(self, seconds: float, given_up: Callable[[], bool]) -> None:

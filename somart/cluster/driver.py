@@ -193,7 +193,7 @@ class Driver:
         """Whether a voter, in the life that votes, has been heard of lately."""
         peer = member_of(identity)
         same = identity in (self.engine.origin, self._identities.get(peer))
-        return same and self.core.membership.hears(peer)
+        return same and self.core.membership.members.hears(peer)
 
     def _watch_leader(self) -> None:
         service = self.engine.service

@@ -285,6 +285,11 @@ class Table(Mapping[str, Member]):
             self._ring_ids = tuple(state.id for state in self.states() if in_ring(state))
         return self._ring_ids
 
+    def hears(self, id: str) -> bool:
+        """Whether a member has been heard of lately: this node itself always."""
+        member = self.get(id)
+        return member is not None and member.state.status == ALIVE
+
     def live(self) -> tuple[str, ...]:
         """The members of the ring that are not known to be gone, sorted."""
         if self._live is None:

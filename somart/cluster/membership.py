@@ -144,11 +144,6 @@ class Membership:
         """Whether there is a link with a member."""
         return id in self._links
 
-    def hears(self, id: str) -> bool:
-        """Whether a member has been heard of lately: this node itself always."""
-        member = self.members.get(id)
-        return member is not None and member.state.status == ALIVE
-
     def reach(self) -> tuple[int, int]:
         """How many members there are that have not left, and how many of them are heard of, this
         node included: for `phase.phase`."""

@@ -338,7 +338,7 @@ class ConsensusEngine(ClusterEngine):
 
     def _propose(self, transaction: Transaction) -> int:
         number, operation = self._operation(transaction.wait_for)
-        order, why = self.order, self.refusal()
+        order, why = self.order, self.stalled() or self.refusal()
         if order is None or why:
             text = f"no quorum: {why}" if why else "this node is not a member of a cluster yet"
             operation.error = SomaError(text, NO_QUORUM)
@@ -516,6 +516,11 @@ class ConsensusEngine(ClusterEngine):
         self.outbox += turn.sends
         if turn.write is not None:
             self._store(turn.write)
+
+    def stalled(self) -> str:
+        """Why nothing of the log can be stored here now; empty if it can."""
+        waits = self._unstored is not None and self._store_again_at != FAR
+        return "the disk of this node takes nothing" if waits else ""
 
     def store_at_once(self) -> bool:
         """Stores what `drive` has queued without a turn of the event loop, if the disk is quick and

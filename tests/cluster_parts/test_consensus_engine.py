@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +19,8 @@ from somart.consensus.messages import Configuration
 from somart.consensus.service import Service
 from somart.consensus.state import State
 from somart.consensus.storage import load
-from somart.engines.consensus import ConsensusEngine
+from somart.engines.consensus import RETRY_STORE_MS, ConsensusEngine
+from somart.engines.database import Changes, Database, storage_error
 from somart.errors import NO_QUORUM
 from somart.events import Event
 from somart.spec import ScaleSpec
@@ -77,7 +78,8 @@ class Solo:
         while True:
             self.engine.drive()
             if self.engine.last_ticket:
-                await self.engine.wait_durable(self.engine.last_ticket)
+                with suppress(SomaError):  # of a full disk: whoever waits for the commit hears it
+                    await self.engine.wait_durable(self.engine.last_ticket)
             self.engine.drive()
             await self.woken.wait()
             self.woken = trio.Event()
@@ -257,6 +259,33 @@ def test_a_due_time_is_served_once() -> None:
         assert await node.call("get", "stock", "ticks") == 3
 
     solo(body)
+
+
+def test_a_node_whose_disk_is_full_refuses_for_certain_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Database, changes: Changes) -> None:
+        raise storage_error(f"no room for {len(changes)}")
+
+    async def body(node: Solo) -> None:
+        await node.call("put", "stock", "x", 1)
+        assert node.engine.stalled() == ""
+        with monkeypatch.context() as full:
+            full.setattr(Database, "write", refuse)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(node.call, "put", "stock", "x", 2)  # it waits
+                while not node.engine.stalled():
+                    await trio.lowlevel.checkpoint()
+                with pytest.raises(SomaError, match="the disk of this node takes") as refused:
+                    await node.call("put", "stock", "x", 3)
+                assert refused.value.kind == NO_QUORUM
+                full.undo()
+                node.clock.now += RETRY_STORE_MS
+                node.woken.set()
+        assert node.engine.stalled() == ""
+        assert await node.call("get", "stock", "x") == 2
+
+    solo(body, tmp_path)
 
 
 def test_a_node_outside_of_any_group_refuses_for_certain() -> None:
