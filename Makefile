@@ -52,6 +52,7 @@ soak: $(READY) ## the long campaigns: fuzzers, kill -9, many examples, many seed
 	$(BIN)/python tests/soak/simulate_campaign.py $(SEEDS)
 	$(BIN)/python tests/soak/simulate_campaign.py mutants
 	$(BIN)/python tests/soak/raft_campaign.py 1000
+	$(BIN)/python tests/soak/members_at_scale.py
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs

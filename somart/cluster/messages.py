@@ -153,10 +153,13 @@ class Received(_Message, frozen=True, tag="EVENT _cluster_received"):
     again: bool = False
 
 
-class Settled(_Message, frozen=True, tag="EVENT _cluster_settled"):
-    """All that the sender has committed before `stamp` is durable on all owners."""
+class Settled(_Message, frozen=True):
+    """All that the sender has committed before `stamp` is durable on all owners, as the members of
+    a `ring` (its fingerprint) are. Travels with comparisons, whose number does not grow with that
+    of the members."""
 
     stamp: StampWire
+    ring: Count
 
 
 class Get(_Message, frozen=True, tag="EVENT _cluster_get"):
@@ -211,6 +214,7 @@ class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
     table: Name = ""
     within: list[Segment] = []
     digests: list[tuple[Count, Count]] = []
+    settled: Settled | None = None
 
 
 class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
@@ -225,16 +229,17 @@ class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     serving: bool
     seen: VectorWire = {}
     has: VectorWire = {}
+    settled: Settled | None = None
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
-    """The answer to level 3, for a page of segments: those that are `equal`, and for those that
-    differ keys and versions, or `writes` when the asker has nothing. `lacking`: the sender itself
-    does not have all of them."""
+    """The answer to level 3, for a page of segments, the first `through` of those asked for: those
+    that are not `differing` are equal. For those that differ keys and versions, or `writes` when
+    the asker has nothing. `lacking`: the sender itself does not have all of them."""
 
     request: Count
     table: Name
-    equal: list[Segment]
+    through: Count
     differing: list[Segment]
     keys: list[tuple[str, VersionWire]]
     writes: list[Write]
@@ -369,7 +374,6 @@ Message = (
     | Batch
     | Stream
     | Received
-    | Settled
     | Get
     | GetReply
     | Values
