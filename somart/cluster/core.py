@@ -22,6 +22,7 @@ from .context import Context
 from .handover import Fetching, Handover
 from .inbox import Inbox
 from .journal import JOURNAL, STATE, Journal
+from .listings import KEYS, LEN, VALUES
 from .members import JOINING, READY, Change, Identity, RingChanged
 from .membership import Membership
 from .messages import (
@@ -52,7 +53,6 @@ from .messages import (
 )
 from .origins import RECEIVED, Seen
 from .outputs import Output
-from .questions import KEYS, LEN, VALUES
 from .reads import Reads
 from .records import MEMBERS, rows_of, stored_record
 from .replica import SystemRows

@@ -181,7 +181,8 @@ class GetReply(_Message, frozen=True, tag="EVENT _cluster_get_reply"):
 
 
 class Values(_Message, frozen=True, tag="EVENT _cluster_values"):
-    """Entries of some segments: `what` is keys, values or len; answered in pages."""
+    """Entries of some segments: `what` is keys, values, len, or digests; answered in pages.
+    `deleted`: with the keys that were deleted."""
 
     request: Count
     table: Name
@@ -189,18 +190,21 @@ class Values(_Message, frozen=True, tag="EVENT _cluster_values"):
     what: Name
     after: VectorWire
     cursor: str = ""
+    deleted: bool = False
 
 
 class ValuesReply(_Message, frozen=True, tag="EVENT _cluster_values_reply"):
-    """A page; `cursor` empty on the last one. `lacking` are segments not served here."""
+    """A page; `cursor` empty on the last one. `lacking` are segments not served here. `digests`
+    are of the segments of the page with any keys: how many keys each shows, and a digest of all
+    that are not deleted, with their versions."""
 
     request: Count
     writes: list[Write]
-    count: Count
     cursor: str
     lacking: list[Segment]
     refused: Text = ""
     seen: VectorWire = {}
+    digests: list[tuple[Segment, Count, Count]] = []
 
 
 class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):

@@ -110,6 +110,10 @@ class Replica:
         """Per segment a digest of its keys and versions; a segment without any is not there."""
         return self._versions(table).digests
 
+    def present(self, table: str) -> Mapping[int, int]:
+        """The same over the keys that are not deleted."""
+        return self._versions(table).present
+
     def segments(self, table: str) -> list[int]:
         """The segments of which this node holds any key, ascending."""
         return self._versions(table).segments()
@@ -155,6 +159,11 @@ class Replica:
             entries = found[0].entries
             keys = found[1].keys_of(segment)
             yield from (key for key in keys if key in entries and key[:2] != "__")
+
+    def shows(self, table: str, key: str) -> bool:
+        """Whether a key has an entry."""
+        found = self._tables(table)
+        return found is not None and key in found[0].entries
 
     def _tables(self, name: str) -> tuple[Table, VersionTable] | None:
         return self._store.replicated(name)
