@@ -92,6 +92,8 @@ class Comparison:
         self.accept: Callable[[list[Write], VectorWire], bool] = self._merge
         self.on_segments: Callable[[str, Confirmed, list[int]], None] = lambda *_: None
         self.on_end: Callable[[bool], None] = lambda ok: None
+        self.inherit: Callable[[str, list[tuple[int, int]]], None] = lambda *_: None
+        """Hears of deletions that the peer has forgotten."""
         self.on_close: Callable[[], None] = lambda: None
         self.on_through: Callable[[VectorWire, VectorWire], None] = lambda first, last: None
         """All is through: what the peer had at its first answer, and what it had seen at its
@@ -229,6 +231,7 @@ class Comparison:
             return
         if message.writes and not self._take(message.writes, message.seen):
             return
+        self.inherit(message.table, message.collected)
         if not self._take_back(message):
             self.end(False)
             return
@@ -263,9 +266,14 @@ class Comparison:
         aside = self._aside
         if aside is None or not aside:
             return True
+        theirs = dict(message.keys)
         equal = frozenset(self._segments[: message.through]).difference(message.differing)
         found = list(aside.equal(message.table, equal.__contains__))
-        found += aside.matching(message.table, dict(message.keys))
+        found += aside.matching(message.table, theirs)
+        if self.push and self._context.replica.copies(message.table) is not None:
+            collected = dict(message.collected)
+            for segment in frozenset(message.differing).difference(message.lacking):
+                found += aside.surviving(message.table, segment, collected.get(segment, 0))
         return self._accept_all(found, message.seen)
 
     def _accept_all(self, writes: list[Write], seen: VectorWire) -> bool:
@@ -337,6 +345,7 @@ class Answers:
         self.settled: Callable[[], Settled | None] = lambda: None
         self.serving: Callable[[], bool] = lambda: True
         self.serves: Callable[[str, int], bool] = lambda table, segment: True
+        self.collected: Callable[[str, int], int] = lambda table, segment: 0
         self.merge: Callable[[list[Write], VectorWire, Callable[[bool], None]], None] = self._merge
 
     def request(self, peer: str, message: SyncRequest) -> None:
@@ -373,6 +382,7 @@ class Answers:
         lacking: list[int] = []
         listed: list[tuple[str, VersionWire]] = []
         entries: list[Write] = []
+        collected: list[tuple[int, int]] = []
         through = 0
         known = table in replica.placements
         digests = replica.digests(table) if known else {}
@@ -387,6 +397,9 @@ class Answers:
             through += 1
             if not self.serves(table, segment):
                 lacking.append(segment)
+            latest = self.collected(table, segment)
+            if latest:
+                collected.append((segment, latest))
             if equal:
                 continue
             differing.append(segment)
@@ -402,7 +415,7 @@ class Answers:
             room -= size
         seen = self.vector()
         return SyncSummary(
-            message.request, table, through, differing, listed, entries, lacking, seen
+            message.request, table, through, differing, listed, entries, lacking, seen, collected
         )
 
     def entries(self, peer: str, message: SyncEntries) -> None:

@@ -80,6 +80,14 @@ class Aside:
             if write is not None and write.version == version:
                 yield self._take(table, key)
 
+    def surviving(self, table: str, segment: int, collected: int) -> Iterator[Write]:
+        """Takes the entries of a segment that an owner lacks and that nobody can have deleted: they
+        are later than any deletion that has been forgotten there."""
+        versions = self._versions.get(table)
+        for key in versions.keys_of(segment) if versions is not None else ():
+            if not collected or self._writes[table, key].version.stamp[0] > collected:
+                yield self._take(table, key)
+
     def _take(self, table: str, key: str) -> Write:
         self.taken += 1
         return self._pop(self._versions[table], table, key)

@@ -16,17 +16,29 @@ from hashlib import blake2b
 from ..merge import BEGINNING, Stamp
 from .context import Context
 from .handover import Fetching, Handover
+from .hashing import segment_of
 from .journal import Journal
 from .messages import Batch, Settled, Write
+from .replica import Deletion, SystemRows
+from .rows import Rows
+
+COLLECTED = "collected"
+"""System table: by table and segment when the latest deletion was made that is forgotten."""
 
 
 class Collecting:
     """Forgets deletions that all members know of."""
 
     def __init__(
-        self, context: Context, journal: Journal, fetching: Fetching, handover: Handover
+        self,
+        context: Context,
+        journal: Journal,
+        fetching: Fetching,
+        handover: Handover,
+        store: Rows,
     ) -> None:
         self._context = context
+        self._store = store
         self._journal = journal
         self._fetching = fetching
         self._handover = handover
@@ -107,11 +119,40 @@ class Collecting:
             self._choose(others)
         elif all(member in self._confirmed for member in others):
             context.floor = max(context.floor, self._candidate)
-            self.collected += context.replica.collect(self._candidate)
+            self.collected += context.replica.collect(self._candidate, self._noted)
             self.on_floor(self._candidate)
             if self._journal.lost == self._lost:
                 self._journal.recovered()
             self.restart()
+
+    def latest(self, table: str, segment: int) -> int:
+        """When the latest deletion in a segment of a sharded table was made that is forgotten, here
+        or by who had the segment before (0: none is). Older entries that turn up may have been
+        deleted."""
+        return int(self._store.row(COLLECTED, _place(table, segment)) or 0)
+
+    def inherit(self, table: str, collected: list[tuple[int, int]]) -> None:
+        """Another owner, of whom this node fetches, has forgotten deletions."""
+        rows = self._rows([(table, segment, time) for segment, time in collected])
+        if rows:
+            self._store.record(rows)
+
+    def _noted(self, gone: list[Deletion]) -> SystemRows:
+        copies = self._context.replica.copies
+        sharded = [one for one in gone if copies(one[0]) is not None]
+        rows = self._rows([(table, segment_of(key), s.physical) for table, key, s in sharded])
+        self._store.applied(rows)
+        return rows
+
+    def _rows(self, found: list[tuple[str, int, int]]) -> SystemRows:
+        latest: dict[tuple[str, int], int] = {}
+        for table, segment, time in found:
+            latest[table, segment] = max(time, latest.get((table, segment), 0))
+        return {
+            (COLLECTED, _place(*place)): str(time)
+            for place, time in latest.items()
+            if time > self.latest(*place)
+        }
 
     def _choose(self, others: list[str]) -> None:
         context = self._context
@@ -132,6 +173,10 @@ class Collecting:
             return [m for m in self._context.others() if m not in self._confirmed]
         missing = [m for m in self._context.others() if m not in self._settled]
         return missing or list(self._settled)[:1]
+
+
+def _place(table: str, segment: int) -> str:
+    return f"{table}\n{segment}"
 
 
 def _fingerprint(context: Context) -> int:

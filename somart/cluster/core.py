@@ -16,7 +16,7 @@ from .antientropy import Answers, Comparison
 from .aside import Aside
 from .causal import Causality
 from .clocks import Clock
-from .collecting import Collecting
+from .collecting import COLLECTED, Collecting
 from .config import ClusterConfig
 from .context import Context
 from .handover import Fetching, Handover
@@ -86,7 +86,7 @@ class ClusterCore:
         replica = engine.replica
         causal = any(place.consistency == CAUSAL for place in replica.placements.values())
         self.context = context = Context(self.me, config, clock, rng, replica, causal)
-        self.store = Rows(engine, (JOURNAL, STATE, RECEIVED, MEMBERS))
+        self.store = Rows(engine, (JOURNAL, STATE, RECEIVED, MEMBERS, COLLECTED))
         self.journal = Journal(context, self.store)
         self.seen = Seen(self.store, self.journal)
         self.outbox = Outbox(context, self.journal, self.store)
@@ -94,7 +94,9 @@ class ClusterCore:
         self.causality = Causality(context, self.store, self.seen, self.inbox)
         self.fetching = Fetching(context, self._begin_fetch)
         self.handover = Handover(context, self.store, self._begin)
-        self.collecting = Collecting(context, self.journal, self.fetching, self.handover)
+        self.collecting = Collecting(
+            context, self.journal, self.fetching, self.handover, self.store
+        )
         self.aside = Aside(replica)
         self.answers = Answers(context)
         self.reads = Reads(context, self.causality, self.fetching, self.handover, self._number)
@@ -131,6 +133,7 @@ class ClusterCore:
         self.answers.vector = self.causality.vector
         self.answers.has = self.causality.has
         self.answers.settled = self.collecting.tell
+        self.answers.collected = self.collecting.latest
         self.answers.serves = self.reads.serves
         self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
         self.answers.merge = self._merge_pushed
@@ -424,6 +427,7 @@ class ClusterCore:
         if comparison is not None:
             comparison.accept = partial(self._accept, True)
             comparison.on_through = self.causality.fetched
+            comparison.inherit = self.collecting.inherit
         return comparison
 
     def _accept(self, fetching: bool, writes: list[Write], seen: VectorWire) -> bool:

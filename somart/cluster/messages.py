@@ -239,7 +239,8 @@ class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
     """The answer to level 3, for a page of segments, the first `through` of those asked for: those
     that are not `differing` are equal. For those that differ keys and versions, or `writes` when
-    the asker has nothing. `lacking`: the sender itself does not have all of them."""
+    the asker has nothing. `lacking`: the sender itself does not have all of them. `collected`: when
+    the latest deletion in a segment was made that has been forgotten."""
 
     request: Count
     table: Name
@@ -249,6 +250,7 @@ class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
     writes: list[Write]
     lacking: list[Segment]
     seen: VectorWire = {}
+    collected: list[tuple[Segment, Count]] = []
 
 
 class SyncEntries(_Message, frozen=True, tag="EVENT _cluster_sync_entries"):

@@ -10,13 +10,14 @@ from core_network import CoreNetwork, Host, cluster
 
 from somart.cluster.config import ClusterConfig
 from somart.cluster.core import JOINED
+from somart.cluster.hashing import segment_of
 from somart.cluster.journal import STATE
 from somart.cluster.messages import VersionWire, Write
 from somart.cluster.replica import SystemRows
 from somart.spec import ProgramSpec
 
 QUICK = replace(ClusterConfig(), tombstone_ms=5_000, forget_ms=60_000)
-NOTES = "Shop.notes"
+NOTES, STOCK = "Shop.notes", "Shop.stock"
 TEXT = "x" * 100
 
 
@@ -39,6 +40,10 @@ def planted(count: int) -> CoreNetwork:
         host.engine.replica.merge(writes)
         host.engine.flush()
     return net
+
+
+def owners_of(net: CoreNetwork, key: str) -> list[str]:
+    return list(net.hosts["n1"].core.context.owners(STOCK, segment_of(key)))
 
 
 def expel(net: CoreNetwork, host: Host) -> None:
@@ -159,6 +164,40 @@ def test_the_last_writes_before_an_absence_may_be_deleted_for_good() -> None:
     assert [host.value("notes", "last1") for host in net.living] == [None] * 3
     three.call("put", "notes", "next", "v")
     net.until(lambda: net.hosts["n1"].value("notes", "next") == "v", 5_000)
+
+
+@pytest.mark.parametrize("deleted_meanwhile", [False, True])
+def test_segments_whose_owners_were_all_taken_out_come_back_with_them(
+    deleted_meanwhile: bool,
+) -> None:
+    """Unless it cannot be told any more whether a key has been deleted."""
+    net = cluster(4, config=QUICK)
+    one = net.hosts["n1"]
+    key = next(f"k{n}" for n in range(99) if "n1" not in owners_of(net, f"k{n}"))
+    segment = segment_of(key)
+    net.hosts[owners_of(net, key)[0]].call("put", "stock", key, 7)
+    net.run(5_000)
+    gone = [net.hosts[id] for id in owners_of(net, key)]
+    for host in gone:
+        host.crash()
+    for host in gone:
+        expel(net, host)
+    if deleted_meanwhile:
+        one.call("put", "stock", key, 8)
+        one.call("cut", "stock", key)
+        net.until(
+            lambda: all(h.core.collecting.latest(STOCK, segment) for h in net.living), 300_000
+        )
+        net.run(1_000)
+        one.crash()
+        one.start()
+    for host in gone:
+        host.start()
+    net.until(lambda: net.formed() and net.same())
+    expected = None if deleted_meanwhile else 7
+    assert [host.value("stock", key) for host in gone] == [expected] * 2
+    for host in gone:  # they know of the deletion from those of whom they have fetched
+        assert (host.core.collecting.latest(STOCK, segment) > 0) is deleted_meanwhile
 
 
 def test_own_writes_that_the_journal_gave_up_are_not_lost() -> None:
