@@ -57,6 +57,7 @@ soak: $(READY) ## the long campaigns: fuzzers, kills, examples, seeds, keys, fau
 	$(BIN)/python tests/soak/many_keys.py $(KEYS)
 	$(BIN)/python tests/soak/simulate_campaign.py fifty
 	$(BIN)/python tests/soak/process_campaign.py $(MINUTES)
+	$(BIN)/python tests/soak/members_at_scale.py
 	PYTHONPATH=tests/soak $(BIN)/python -m pytest -p more_examples --examples-factor $(FACTOR)
 
 docs: $(READY) ## write the generated pages again and run every command in the docs

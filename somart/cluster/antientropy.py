@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .aside import Aside, outside
 from .context import Context, Timer
-from .digests import Digests, differing, lacks, size_of
+from .digests import GROUP, Digests, differing, lacks, size_of
 from .messages import (
     Message,
+    Settled,
     SyncDiffers,
     SyncDone,
     SyncEntries,
@@ -54,7 +56,8 @@ class Comparison:
     """The asking side of one comparison with a peer.
 
     `push` and `pull` say which ways entries go. `accept` merges entries that came with the vector
-    of the peer, or says that they must not be applied (causal). `on_segments` hears of segments
+    of the peer, or says that they must not be applied (causal). What lies `aside` counts as held,
+    and is taken back where the peer has the same. `on_segments` hears of segments
     that are through, `on_end` whether all is.
     """
 
@@ -66,9 +69,12 @@ class Comparison:
         *,
         push: bool = True,
         pull: bool = True,
+        aside: Aside | None = None,
     ) -> None:
         self._context = context
-        self._digests = Digests(context)
+        self._aside = aside
+        self._held = context.replica.digests if aside is None else aside.digests
+        self._digests = Digests(context, self._held)
         self._number = number
         self.peer = peer
         self.push = push
@@ -81,9 +87,13 @@ class Comparison:
         self.received = 0
         self.sent = 0
         self.vector: Callable[[], VectorWire] = lambda: {}
+        self.settled: Callable[[], Settled | None] = lambda: None
+        """What this node has settled (`collecting.py`): told with the first question."""
         self.accept: Callable[[list[Write], VectorWire], bool] = self._merge
         self.on_segments: Callable[[str, Confirmed, list[int]], None] = lambda *_: None
         self.on_end: Callable[[bool], None] = lambda ok: None
+        self.inherit: Callable[[str, list[tuple[int, int]]], None] = lambda *_: None
+        """Hears of deletions that the peer has forgotten."""
         self.on_close: Callable[[], None] = lambda: None
         self.on_through: Callable[[VectorWire, VectorWire], None] = lambda first, last: None
         """All is through: what the peer had at its first answer, and what it had seen at its
@@ -109,7 +119,7 @@ class Comparison:
     def compare(self, tables: Iterable[str]) -> None:
         """Compares all that both own of these tables."""
         roots = [(table, self._digests.root(self.peer, table)) for table in tables]
-        self._ask(SyncRequest(self._next(), TABLES, roots))
+        self._ask(SyncRequest(self._next(), TABLES, roots, settled=self.settled()))
 
     def compare_segments(self, table: str, segments: Iterable[int]) -> None:
         """Compares these segments of one table, whoever owns them."""
@@ -175,7 +185,7 @@ class Comparison:
 
     def _differ(self, message: SyncDiffers) -> None:
         assert isinstance(self._message, SyncRequest)
-        if self.needs_serving and not message.serving:
+        if (self.needs_serving and not message.serving) or not self._take_back_equal(message):
             self.end(False)
         elif self._message.level == TABLES:
             known = self._context.replica.placements
@@ -205,7 +215,7 @@ class Comparison:
         return SyncRequest(self._next(), level, [], self._table, within, listed)
 
     def _next_page(self) -> None:
-        held = self._context.replica.digests(self._table)
+        held = self._held(self._table)
         if not self.pull:  # what has gone meanwhile need not be shown, and would be sent back whole
             self._segments = [s for s in self._segments if s in held]
         if not self._segments:
@@ -217,19 +227,61 @@ class Comparison:
         self._ask(self._request_for(KEYS, self._segments, stated))
 
     def _summary(self, message: SyncSummary) -> None:
-        done = {*message.equal, *message.differing}
-        if not done & set(self._segments):
+        done = self._segments[: message.through]
+        if not done:
             self.end(False)
             return
         if message.writes and not self._take(message.writes, message.seen):
             return
-        self._segments = [s for s in self._segments if s not in done]
-        self._page = {s: self._page[s] for s in sorted(done) if s in self._page}
+        self.inherit(message.table, message.collected)
+        if not self._take_back(message):
+            self.end(False)
+            return
+        self._segments = self._segments[message.through :]
+        self._page = {s: self._page[s] for s in done}
         self._lacking = message.lacking
         theirs = dict(message.keys)
         theirs.update((write.key, write.version) for write in message.writes)
         self._weigh(message.differing, theirs)
         self._exchange()
+
+    def _take_back_equal(self, message: SyncDiffers) -> bool:
+        """Takes back what lies aside in tables, groups or segments that are the same there."""
+        aside, asked = self._aside, self._message
+        if aside is None or not aside:
+            return True
+        assert isinstance(asked, SyncRequest)
+        if asked.level == TABLES:
+            equal = {table for table, _ in asked.tables}.difference(message.tables)
+            found = [w for table in sorted(equal) for w in aside.equal(table, lambda _: True)]
+        elif asked.level == GROUPS:
+            found = list(aside.equal(asked.table, outside(message.numbers)))
+        else:
+            groups, numbers = frozenset(asked.within), frozenset(message.numbers)
+            found = list(
+                aside.equal(asked.table, lambda s: s // GROUP in groups and s not in numbers)
+            )
+        return self._accept_all(found, message.seen)
+
+    def _take_back(self, message: SyncSummary) -> bool:
+        """The same for segments, and for keys under the same version."""
+        aside = self._aside
+        if aside is None or not aside:
+            return True
+        theirs = dict(message.keys)
+        equal = frozenset(self._segments[: message.through]).difference(message.differing)
+        found = list(aside.equal(message.table, equal.__contains__))
+        found += aside.matching(message.table, theirs)
+        if self.push and self._context.replica.copies(message.table) is not None:
+            collected = dict(message.collected)
+            for segment in frozenset(message.differing).difference(message.lacking):
+                found += aside.surviving(message.table, segment, collected.get(segment, 0))
+        return self._accept_all(found, message.seen)
+
+    def _accept_all(self, writes: list[Write], seen: VectorWire) -> bool:
+        """In commits of bounded size."""
+        pages = range(0, len(writes), KEYS_MOST)
+        return all(self.accept(writes[first : first + KEYS_MOST], seen) for first in pages)
 
     def _weigh(self, segments: list[int], theirs: dict[str, VersionWire]) -> None:
         """Finds out which entries go which way."""
@@ -292,8 +344,10 @@ class Answers:
         self._digests = Digests(context)
         self.vector: Callable[[], VectorWire] = lambda: {}
         self.has: Callable[[], VectorWire] = lambda: {}
+        self.settled: Callable[[], Settled | None] = lambda: None
         self.serving: Callable[[], bool] = lambda: True
         self.serves: Callable[[str, int], bool] = lambda table, segment: True
+        self.collected: Callable[[str, int], int] = lambda table, segment: 0
         self.merge: Callable[[list[Write], VectorWire, Callable[[bool], None]], None] = self._merge
 
     def request(self, peer: str, message: SyncRequest) -> None:
@@ -316,8 +370,9 @@ class Answers:
         elif message.table in known:
             mine = self._digests.within(peer, message.table, message.within)
             numbers = differing(mine, dict(message.digests))
+        settled = self.settled() if message.settled is not None else None
         answer = SyncDiffers(
-            message.request, tables, numbers, self.serving(), self.vector(), self.has()
+            message.request, tables, numbers, self.serving(), self.vector(), self.has(), settled
         )
         self._context.send(peer, answer)
 
@@ -325,33 +380,45 @@ class Answers:
         """Keys of the first segments, as many as a message carries, at least one segment."""
         replica, table = self._context.replica, message.table
         stated = dict(message.digests)
-        answer = SyncSummary(message.request, table, [], [], [], [], [], self.vector())
-        if table not in replica.placements:
-            return answer
-        digests = replica.digests(table)
+        differing: list[int] = []
+        lacking: list[int] = []
+        listed: list[tuple[str, VersionWire]] = []
+        entries: list[Write] = []
+        collected: list[tuple[int, int]] = []
+        through = 0
+        known = table in replica.placements
+        digests = replica.digests(table) if known else {}
         room = self._context.config.page_bytes
-        for segment in message.within:
-            if not self.serves(table, segment):
-                answer.lacking.append(segment)
+        for segment in message.within if known else ():
             digest = digests.get(segment, 0)
-            if digest == stated.get(segment, 0):
-                answer.equal.append(segment)
-                continue
-            keys = replica.summary(table, segment)
-            if (room <= 0 or len(answer.keys) + len(keys) > KEYS_MOST) and answer.differing:
+            equal = digest == stated.get(segment, 0)
+            keys = [] if equal else replica.summary(table, segment)
+            full = room <= 0 or len(listed) + len(keys) > KEYS_MOST
+            if keys and full and differing:
                 break
-            answer.differing.append(segment)
+            through += 1
+            if not self.serves(table, segment):
+                lacking.append(segment)
+            latest = self.collected(table, segment)
+            if latest:
+                collected.append((segment, latest))
+            if equal:
+                continue
+            differing.append(segment)
             writes: list[Write] = []
             if segment not in stated:
                 writes = replica.writes_of(table, [key for key, _ in keys])
             size = sum(map(size_of, writes)) if writes else 64 * len(keys)
             if writes and size <= max(room, 0):
-                answer.writes.extend(writes)
+                entries.extend(writes)
             else:
-                answer.keys.extend(keys)
+                listed.extend(keys)
                 size = 64 * len(keys)
             room -= size
-        return answer
+        seen = self.vector()
+        return SyncSummary(
+            message.request, table, through, differing, listed, entries, lacking, seen, collected
+        )
 
     def entries(self, peer: str, message: SyncEntries) -> None:
         """Entries have come, and are asked for: answered when what came is durable."""

@@ -13,14 +13,16 @@ from functools import partial
 
 from ..errors import UNAVAILABLE, SomaError
 from .antientropy import Answers, Comparison
+from .aside import Aside
 from .causal import Causality
 from .clocks import Clock
-from .collecting import Collecting
+from .collecting import COLLECTED, Collecting
 from .config import ClusterConfig
 from .context import Context
 from .handover import Fetching, Handover
 from .inbox import Inbox
 from .journal import JOURNAL, STATE, Journal
+from .listings import KEYS, LEN, VALUES
 from .members import JOINING, READY, Change, Identity, RingChanged
 from .membership import Membership
 from .messages import (
@@ -37,7 +39,6 @@ from .messages import (
     Message,
     ProbeRequest,
     Received,
-    Settled,
     Stream,
     SyncDiffers,
     SyncDone,
@@ -52,7 +53,6 @@ from .messages import (
 )
 from .origins import RECEIVED, Seen
 from .outputs import Output
-from .questions import KEYS, LEN, VALUES
 from .reads import Reads
 from .records import MEMBERS, rows_of, stored_record
 from .replica import SystemRows
@@ -62,6 +62,8 @@ from .schedules import Schedules
 from .status import Standing, status_of
 from .streams import Outbox
 
+JOINED = "joined"
+"""Row of STATE: what lies here comes from the life in the ring that began with that incarnation."""
 MEMBERSHIP = (Join, Members, Gossip, Heartbeat, Alive, ProbeRequest)
 CAUSAL = "causal"
 
@@ -84,7 +86,7 @@ class ClusterCore:
         replica = engine.replica
         causal = any(place.consistency == CAUSAL for place in replica.placements.values())
         self.context = context = Context(self.me, config, clock, rng, replica, causal)
-        self.store = Rows(engine, (JOURNAL, STATE, RECEIVED, MEMBERS))
+        self.store = Rows(engine, (JOURNAL, STATE, RECEIVED, MEMBERS, COLLECTED))
         self.journal = Journal(context, self.store)
         self.seen = Seen(self.store, self.journal)
         self.outbox = Outbox(context, self.journal, self.store)
@@ -92,7 +94,10 @@ class ClusterCore:
         self.causality = Causality(context, self.store, self.seen, self.inbox)
         self.fetching = Fetching(context, self._begin_fetch)
         self.handover = Handover(context, self.store, self._begin)
-        self.collecting = Collecting(context, self.journal, self.fetching, self.handover)
+        self.collecting = Collecting(
+            context, self.journal, self.fetching, self.handover, self.store
+        )
+        self.aside = Aside(replica)
         self.answers = Answers(context)
         self.reads = Reads(context, self.causality, self.fetching, self.handover, self._number)
         self.schedules = Schedules(self.me, membership.lowest_live)
@@ -106,7 +111,8 @@ class ClusterCore:
         self._gates = 0
         self._stuck: dict[str, int] = {}
         before = stored_record(engine)
-        self._joined = 0 if before is None else before.joined
+        joined = self.store.row(STATE, JOINED)
+        self._joined = int(joined or (0 if before is None else before.joined))
         """The incarnation in which this node last came into the ring, as far as the data here
         know."""
         self.ids = engine.ids
@@ -126,6 +132,8 @@ class ClusterCore:
         self.fetching.on_complete = self._fetched
         self.answers.vector = self.causality.vector
         self.answers.has = self.causality.has
+        self.answers.settled = self.collecting.tell
+        self.answers.collected = self.collecting.latest
         self.answers.serves = self.reads.serves
         self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
         self.answers.merge = self._merge_pushed
@@ -135,9 +143,13 @@ class ClusterCore:
         """The engine is open. Nothing is sent before."""
         if self._founds:
             self.ids.found()
-        if self.membership.me.ring == READY:
+        ready = self.membership.me.ring == READY
+        interrupted = not ready and self._joined == self.membership.me.joined
+        if ready:
             self.fetching.assume_all()
         self._follow()
+        if interrupted:  # the last life ended before all had been fetched
+            self.fetching.everything()
         if self.context.causal and self.causality.was_behind and self.fetching.complete:
             self.fetching.everything()
         self._later(self.config.sync_interval_ms, self._sync_round)
@@ -211,13 +223,14 @@ class ClusterCore:
                 self.outbox.received(peer, message)
             case Stream():
                 self.inbox.offer(peer, message)
-            case Settled():
-                self.collecting.heard(peer, message)
             case SyncRequest():
+                self.collecting.heard(peer, message.settled)
                 self.answers.request(peer, message)
             case SyncEntries():
                 self.answers.entries(peer, message)
             case SyncDiffers() | SyncSummary() | SyncDone():
+                if isinstance(message, SyncDiffers):
+                    self.collecting.heard(peer, message.settled)
                 comparison = self._comparisons.get(peer)
                 if comparison is not None:
                     comparison.answer(message)
@@ -316,39 +329,52 @@ class ClusterCore:
             self.fetching.ring_changed()
             self.outbox.ring_changed()
             self.handover.ring_changed(self.fetching.sharded())
-            self.collecting.restart()
+            self.collecting.ring_changed()
         self.standing.look(*membership.reach(), context.others(), context.consistency)
         self.fetching.step()
 
     def _joined_anew(self) -> None:
         """Whether this node has been out of the ring. What it holds from before it was taken out
-        may have been deleted since, and nobody remembers: it is dropped, but for its own writes
-        that others have not acknowledged, and those go out as batches (decision 012, 3)."""
+        may have been deleted since, and nobody remembers: it counts no more unless others have it
+        still, but for its own writes that others have not acknowledged (decision 012, 29)."""
         me = self.membership.me
         if self._joined == me.joined:
             return
         expelled = 0 < self._joined <= me.expelled
         self._joined = me.joined
         if expelled:
-            self._discard()
+            self._put_aside()
+        self.store.record({(STATE, JOINED): str(me.joined)})
         if me.ring == JOINING:
             self.fetching.everything()
 
-    def _discard(self) -> None:
+    def _put_aside(self) -> None:
         replica = self.context.replica
-        kept = {(w.table, w.key) for batch in self.journal.batches.values() for w in batch.writes}
-        dropped = 0
+        sent = {(w.table, w.key) for batch in self.journal.batches.values() for w in batch.writes}
+        kept = 0
         for table in replica.tables:
             for segment in replica.segments(table):
-                keys = [k for k in replica.keys_of(table, segment) if (table, k) not in kept]
-                replica.forget(table, keys)
-                dropped += len(keys)
+                writes = replica.writes_of(table, replica.keys_of(table, segment))
+                gone = [w for w in writes if not ((table, w.key) in sent or self.journal.lacks(w))]
+                kept += len(writes) - len(gone)
+                self.aside.put(gone)
+                replica.forget(table, [write.key for write in gone])
         self.store.record({(RECEIVED, origin): None for origin in self.store.rows(RECEIVED)})
         self.inbox.reset()
         self.context.note(
-            f"cluster: this node was taken out of the ring and joins anew: {dropped} entries are "
-            f"fetched again, {len(kept)} writes that nobody else has are sent"
+            f"cluster: this node was taken out of the ring and joins anew: {len(self.aside)} "
+            f"entries are compared with the others', {kept} writes that nobody else has are sent"
         )
+
+    def _drop_aside(self) -> None:
+        """All has been fetched: what others do not have any more is gone."""
+        aside = self.aside
+        if aside or aside.taken:
+            self.context.note(
+                f"cluster: {aside.taken} entries were up to date, {len(aside)} were not"
+            )
+        aside.clear()
+        aside.taken = 0
 
     # --- commits ---------------------------------------------------------------------------------
 
@@ -377,11 +403,13 @@ class ClusterCore:
 
     # --- anti-entropy ----------------------------------------------------------------------------
 
-    def _begin(self, peer: str, push: bool, pull: bool) -> Comparison | None:
+    def _begin(
+        self, peer: str, push: bool, pull: bool, aside: Aside | None = None
+    ) -> Comparison | None:
         """A comparison with a peer, unless there is one under way."""
         if peer in self._comparisons or peer not in self.context.linked:
             return None
-        comparison = Comparison(self.context, peer, self._number, push=push, pull=pull)
+        comparison = Comparison(self.context, peer, self._number, push=push, pull=pull, aside=aside)
         comparison.vector = self.causality.vector
         comparison.accept = partial(self._accept, False)
 
@@ -394,10 +422,12 @@ class ClusterCore:
 
     def _begin_fetch(self, peer: str, push: bool, pull: bool) -> Comparison | None:
         """The same for what this node does not serve yet: it takes all that comes."""
-        comparison = self._begin(peer, push and not self.context.causal, pull)
+        push = push and not self.context.causal
+        comparison = self._begin(peer, push, pull, self.aside)
         if comparison is not None:
             comparison.accept = partial(self._accept, True)
             comparison.on_through = self.causality.fetched
+            comparison.inherit = self.collecting.inherit
         return comparison
 
     def _accept(self, fetching: bool, writes: list[Write], seen: VectorWire) -> bool:
@@ -437,8 +467,8 @@ class ClusterCore:
         self.causality.wait(seen, merge)
 
     def _sync_round(self) -> None:
-        """Compares with one peer at random; who has yet to confirm deletions comes first."""
-        self.collecting.announce()
+        """Compares with one peer at random; who has yet to settle or to confirm deletions comes
+        first."""
         self.collecting.step()
         peers = [peer for peer in self.context.others() if peer in self.context.linked]
         if not peers or not self.fetching.complete:
@@ -463,6 +493,7 @@ class ClusterCore:
                 self._perhaps_behind(peer, comparison.first_has)
 
         comparison.on_end = end
+        comparison.settled = self.collecting.tell
         comparison.compare(self.context.replica.tables)
 
     def _gap(self, peer: str) -> None:
@@ -491,6 +522,7 @@ class ClusterCore:
             self._behind(peer)
 
     def _catch_up_step(self) -> None:
+        self.journal.tidy()
         if not self.fetching.complete:
             self.fetching.step()
         elif self.context.causal:
@@ -498,6 +530,7 @@ class ClusterCore:
 
     def _fetched(self) -> None:
         """All that was missing has come."""
+        self._drop_aside()
         ticket = self.causality.claim() if self.context.causal else 0
         if self.membership.me.ring == JOINING:
 

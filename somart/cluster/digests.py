@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from .context import Context
 from .messages import VersionWire, Write
@@ -29,12 +29,15 @@ def size_of(write: Write) -> int:
 class Digests:
     """What this node holds of the segments that it shares with a peer."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self, context: Context, held: Callable[[str], Mapping[int, int]] | None = None
+    ) -> None:
         self._context = context
+        self._held = held or context.replica.digests
 
     def segments(self, peer: str, table: str) -> dict[int, int]:
         """Digests of the segments that both own, without those that are 0."""
-        digests = self._context.replica.digests(table)
+        digests = self._held(table)
         shared = self._context.shared_segments(peer, table)
         if shared is None:
             return {segment: digest for segment, digest in digests.items() if digest}

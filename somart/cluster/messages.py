@@ -153,10 +153,13 @@ class Received(_Message, frozen=True, tag="EVENT _cluster_received"):
     again: bool = False
 
 
-class Settled(_Message, frozen=True, tag="EVENT _cluster_settled"):
-    """All that the sender has committed before `stamp` is durable on all owners."""
+class Settled(_Message, frozen=True):
+    """All that the sender has committed before `stamp` is durable on all owners, as the members of
+    a `ring` (its fingerprint) are. Travels with comparisons, whose number does not grow with that
+    of the members."""
 
     stamp: StampWire
+    ring: Count
 
 
 class Get(_Message, frozen=True, tag="EVENT _cluster_get"):
@@ -178,7 +181,8 @@ class GetReply(_Message, frozen=True, tag="EVENT _cluster_get_reply"):
 
 
 class Values(_Message, frozen=True, tag="EVENT _cluster_values"):
-    """Entries of some segments: `what` is keys, values or len; answered in pages."""
+    """Entries of some segments: `what` is keys, values, len, or digests; answered in pages.
+    `deleted`: with the keys that were deleted."""
 
     request: Count
     table: Name
@@ -186,18 +190,21 @@ class Values(_Message, frozen=True, tag="EVENT _cluster_values"):
     what: Name
     after: VectorWire
     cursor: str = ""
+    deleted: bool = False
 
 
 class ValuesReply(_Message, frozen=True, tag="EVENT _cluster_values_reply"):
-    """A page; `cursor` empty on the last one. `lacking` are segments not served here."""
+    """A page; `cursor` empty on the last one. `lacking` are segments not served here. `digests`
+    are of the segments of the page with any keys: how many keys each shows, and a digest of all
+    that are not deleted, with their versions."""
 
     request: Count
     writes: list[Write]
-    count: Count
     cursor: str
     lacking: list[Segment]
     refused: Text = ""
     seen: VectorWire = {}
+    digests: list[tuple[Segment, Count, Count]] = []
 
 
 class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
@@ -211,6 +218,7 @@ class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
     table: Name = ""
     within: list[Segment] = []
     digests: list[tuple[Count, Count]] = []
+    settled: Settled | None = None
 
 
 class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
@@ -225,21 +233,24 @@ class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     serving: bool
     seen: VectorWire = {}
     has: VectorWire = {}
+    settled: Settled | None = None
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
-    """The answer to level 3, for a page of segments: those that are `equal`, and for those that
-    differ keys and versions, or `writes` when the asker has nothing. `lacking`: the sender itself
-    does not have all of them."""
+    """The answer to level 3, for a page of segments, the first `through` of those asked for: those
+    that are not `differing` are equal. For those that differ keys and versions, or `writes` when
+    the asker has nothing. `lacking`: the sender itself does not have all of them. `collected`: when
+    the latest deletion in a segment was made that has been forgotten."""
 
     request: Count
     table: Name
-    equal: list[Segment]
+    through: Count
     differing: list[Segment]
     keys: list[tuple[str, VersionWire]]
     writes: list[Write]
     lacking: list[Segment]
     seen: VectorWire = {}
+    collected: list[tuple[Segment, Count]] = []
 
 
 class SyncEntries(_Message, frozen=True, tag="EVENT _cluster_sync_entries"):
@@ -369,7 +380,6 @@ Message = (
     | Batch
     | Stream
     | Received
-    | Settled
     | Get
     | GetReply
     | Values

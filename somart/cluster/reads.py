@@ -1,13 +1,13 @@
 """Reads of keys that lie on other nodes, and the answers to those of others (decision 012, 8).
 
-A key is asked of all its owners, and the newest state wins; whoever was stale is told. The entries
-of a table are asked of one owner per segment; when one fails, another takes its segments over. What
-nobody answers for is an error that names the nodes and the segments: never a shorter list.
+Whether of one key (`questions.py`) or of all (`listings.py`), they see the newest of what the
+owners with a link know. What nobody answers for is an error that names the nodes and the segments:
+never a shorter list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..errors import SomaError
 from .antientropy import KEYS_MOST
@@ -16,6 +16,7 @@ from .context import Context
 from .digests import size_of
 from .handover import Fetching, Handover
 from .hashing import segment_of
+from .listings import DIGESTS, LEN, VALUES, Many, Part, Plan
 from .messages import (
     Get,
     GetReply,
@@ -23,7 +24,7 @@ from .messages import (
     ValuesReply,
     Write,
 )
-from .questions import LEN, VALUES, Many, One, Part, Plan
+from .questions import One
 from .replica import to_wire
 
 
@@ -46,7 +47,7 @@ class Reads:
         self.open: dict[int, One | Part] = {}
         self._view: tuple[object, ...] = ()
         self._viewed: frozenset[int] = frozenset()
-        self._plan = Plan([], {}, [])
+        self._plan = Plan([], {}, [], {})
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -65,10 +66,12 @@ class Reads:
 
     def whole(self, table: str) -> bool:
         """Whether this node can speak for all of a table."""
-        copies = self.context.replica.copies(table)
-        if copies is None or len(self.context.ring.ids) <= copies:
+        context = self.context
+        copies = context.replica.copies(table)
+        others = any(member in context.linked for member in context.others())
+        if copies is None or (len(context.ring.ids) <= copies and not others):
             return self.causality.caught_up() and self._fetching.whole_table(table)
-        return False
+        return False  # the other owners may know more
 
     def get(self, table: str, key: str, answer: Callable[[Write | SomaError | None], None]) -> None:
         """Asks the owners of a key; see `engines.remote.Remote`."""
@@ -94,8 +97,8 @@ class Reads:
                 question.lost(peer)
 
     def plan(self, table: str, copies: int) -> Plan:
-        """Which segments are here, and which are asked of which first owner; the rest has none with
-        a link. Made once per view of the members."""
+        """Which segments are here, which are asked of which first owner, and who else holds them;
+        the rest has no owner with a link. Made once per view of the members."""
         context = self.context
         served = self.served(table)
         view = (copies, context.ring.ids, context.ready_ring.ids, tuple(sorted(context.linked)))
@@ -104,22 +107,25 @@ class Reads:
         local: list[int] = []
         asked: dict[str, list[int]] = {}
         orphans: list[int] = []
-        known: dict[tuple[tuple[str, ...], tuple[str, ...]], str | None] = {}
+        checked: dict[str, list[int]] = {}
+        known: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
         places = zip(context.ready_ring.table(copies), context.ring.table(copies), strict=True)
         for segment, place in enumerate(places):
+            if place not in known:
+                owners = dict.fromkeys((*place[0], *place[1]))
+                known[place] = [o for o in owners if o in context.linked and o != context.me]
+            others = known[place]
             if segment in served:
                 local.append(segment)
-                continue
-            if place not in known:
-                owners = (*place[0], *place[1])
-                known[place] = next((o for o in owners if o in context.linked), None)
-            owner = known[place]
-            if owner is None:
-                orphans.append(segment)
+            elif others:
+                asked.setdefault(others[0], []).append(segment)
+                others = others[1:]
             else:
-                asked.setdefault(owner, []).append(segment)
+                orphans.append(segment)
+            for owner in others:
+                checked.setdefault(owner, []).append(segment)
         self._view, self._viewed = view, served
-        self._plan = Plan(local, asked, orphans)
+        self._plan = Plan(local, asked, orphans, checked)
         return self._plan
 
     # --- answers ---------------------------------------------------------------------------------
@@ -147,9 +153,9 @@ class Reads:
 
         def reply(ok: bool) -> None:
             if message.table not in self.context.replica.placements:
-                answer = ValuesReply(message.request, [], 0, "", message.segments, "no such slot")
+                answer = ValuesReply(message.request, [], "", message.segments, "no such slot")
             elif not ok:
-                answer = ValuesReply(message.request, [], 0, "", message.segments, "not up to date")
+                answer = ValuesReply(message.request, [], "", message.segments, "not up to date")
             else:
                 answer = self._page(message)
             self.context.send(peer, answer)
@@ -171,10 +177,11 @@ class Reads:
             lacking = sorted(asked - served)
             segments = [s for s in segments if s in asked and s in served]
         elif not self.serves(table, 0):
-            return ValuesReply(message.request, [], 0, "", [0], "not held")
+            return ValuesReply(message.request, [], "", [0], "not held")
         begin = int(message.cursor) if message.cursor else 0
         writes: list[Write] = []
-        count = size = 0
+        told: list[tuple[int, int, int]] = []
+        size = 0
         cursor = ""
         for segment in segments:
             if segment < begin:
@@ -182,23 +189,35 @@ class Reads:
             if size > self.context.config.page_bytes or len(writes) >= KEYS_MOST:
                 cursor = str(segment)
                 break
-            found = self.local(table, segment, message.what)
-            count += len(found) if message.what != LEN else replica.count(table, segment)
+            found = self.local(table, segment, message.what, message.deleted)
             writes.extend(found)
             size += sum(map(size_of, found))
+            if message.segments and not message.deleted:
+                counting = message.what == LEN
+                told.append((segment, *self.told(table, segment, counting)))
         seen = self.causality.vector()
-        return ValuesReply(message.request, writes, count, cursor, lacking, "", seen)
+        return ValuesReply(message.request, writes, cursor, lacking, "", seen, told)
 
-    def local(self, table: str, segment: int, what: str) -> list[Write]:
+    def told(self, table: str, segment: int, counting: bool = True) -> tuple[int, int]:
+        """How many keys of a segment are shown here, and the digest of all that are not deleted."""
+        replica = self.context.replica
+        count = replica.count(table, segment) if counting else 0
+        return count, replica.present(table).get(segment, 0)
+
+    def local(self, table: str, segment: int, what: str, deleted: bool = False) -> list[Write]:
         """What lies here of a segment."""
         replica = self.context.replica
-        if what == LEN:
+        if what in (LEN, DIGESTS):
             return []
+        keys: Iterable[str] = replica.visible(table, segment)
+        if deleted:
+            keys = [key for key in replica.keys_of(table, segment) if key[:2] != "__"]
         if what == VALUES:
-            return replica.writes_of(table, replica.visible(table, segment))
+            return replica.writes_of(table, keys)
         listed = []
-        for key in replica.visible(table, segment):
+        for key in keys:
             version = replica.version(table, key)
             if version is not None:
-                listed.append(Write(table, key, to_wire(version), "", ""))
+                kind = None if deleted and not replica.shows(table, key) else ""
+                listed.append(Write(table, key, to_wire(version), kind, ""))
         return listed

@@ -7,7 +7,7 @@ memory at once, and are stored in one commit. Nothing here waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import NamedTuple, Protocol
@@ -34,6 +34,10 @@ NODE = "node"
 
 SystemRows = Mapping[tuple[str, str], str | bytes | None]
 """By system table and key: what to store, None to delete it."""
+
+
+Deletion = tuple[str, str, Stamp]
+"""Table, key, when it was deleted."""
 
 
 class Change(NamedTuple):
@@ -110,6 +114,10 @@ class Replica:
         """Per segment a digest of its keys and versions; a segment without any is not there."""
         return self._versions(table).digests
 
+    def present(self, table: str) -> Mapping[int, int]:
+        """The same over the keys that are not deleted."""
+        return self._versions(table).present
+
     def segments(self, table: str) -> list[int]:
         """The segments of which this node holds any key, ascending."""
         return self._versions(table).segments()
@@ -155,6 +163,11 @@ class Replica:
             entries = found[0].entries
             keys = found[1].keys_of(segment)
             yield from (key for key in keys if key in entries and key[:2] != "__")
+
+    def shows(self, table: str, key: str) -> bool:
+        """Whether a key has an entry."""
+        found = self._tables(table)
+        return found is not None and key in found[0].entries
 
     def _tables(self, name: str) -> tuple[Table, VersionTable] | None:
         return self._store.replicated(name)
@@ -263,21 +276,28 @@ class Replica:
         ]
         return self._store.apply(gone, rows or {}) if gone or rows else 0
 
-    def collect(self, before: Stamp) -> int:
+    def collect(
+        self, before: Stamp, note: Callable[[list[Deletion]], SystemRows] = lambda gone: {}
+    ) -> int:
         """Forgets keys that were deleted before a stamp, when all members know of it. At most
-        COLLECTED at once; gives how many."""
+        COLLECTED at once; gives how many. What `note` makes of them is stored with it."""
         gone: list[Change] = []
+        deletions: list[Deletion] = []
         for name in self.tables:
             found = self._tables(name)
             if found is not None:
                 taken = found[1].take_deleted(before, COLLECTED - len(gone))
-                keys = [key for key in taken if key not in found[0].entries]
-                gone += [Change(*found, key, None, None, 0) for key in keys]
+                for key in taken:
+                    version = found[1].get(key)
+                    if key not in found[0].entries and version is not None:
+                        gone.append(Change(*found, key, None, None, 0))
+                        deletions.append((name, key, version.stamp))
+        rows = dict(note(deletions))
         if before > self.floor:
             self.floor = before
-            self._store.apply(gone, {(NODE, "floor"): packed(Version(before))})
-        elif gone:
-            self._store.apply(gone, {})
+            rows[NODE, "floor"] = packed(Version(before))
+        if gone or rows:
+            self._store.apply(gone, rows)
         return len(gone)
 
     def expire(self) -> int:

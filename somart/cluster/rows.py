@@ -85,6 +85,10 @@ class Rows:
         self.applied(rows)
         return ticket
 
+    def store(self, rows: SystemRows) -> int:
+        """The same for rows that are kept in another form in memory."""
+        return self._engine.record(rows)
+
     def on_durable(self, ticket: int, callback: Callable[[bool], None]) -> None:
         """Calls back once when the ticket is durable (True) or could not be stored (False).
         Ticket 0, of a commit that changed nothing, stands for all that has been committed so far:

@@ -35,6 +35,9 @@ class VersionTable:
         self.name = name
         self.digests: dict[int, int] = {}
         """By segment; one that is not there has digest 0."""
+        self.present: dict[int, int] = {}
+        """The same over the keys that are not deleted: nodes forget deletions at other times."""
+        self._gone: set[str] = set()
         self._segments: dict[int, dict[str, Version]] = {}
         self._expires: dict[str, int] = {}
         self._expiring: list[tuple[int, str]] = []
@@ -45,6 +48,8 @@ class VersionTable:
         """Forgets everything; the next `ready` reads it again."""
         self._loader = loader
         self.digests = {}
+        self.present = {}
+        self._gone = set()
         self._segments = {}
         self._expires = {}
         self._expiring = []
@@ -93,12 +98,14 @@ class VersionTable:
         keys = self._segments.get(segment)
         if keys is None:
             keys = self._segments[segment] = {}
-        digest = self.digests.get(segment, 0) ^ fingerprint(self.name, key, version)
+        mark = fingerprint(self.name, key, version)
         old = keys.get(key)
-        if old is not None:
-            digest ^= fingerprint(self.name, key, old)
+        former = 0 if old is None else fingerprint(self.name, key, old)
         keys[key] = version
-        self.digests[segment] = digest
+        self.digests[segment] = self.digests.get(segment, 0) ^ mark ^ former
+        shown = self.present.get(segment, 0) ^ (0 if key in self._gone else former)
+        self.present[segment] = shown ^ (mark if present else 0)
+        (self._gone.discard if present else self._gone.add)(key)
         self._note_end(key, version, expires, present)
 
     def _load(self, key: str, text: str, expires: int, present: bool) -> None:
@@ -107,6 +114,10 @@ class VersionTable:
         self._segments.setdefault(segment, {})[key] = version
         digest = _fingerprint(self.name, key, text)
         self.digests[segment] = self.digests.get(segment, 0) ^ digest
+        if present:
+            self.present[segment] = self.present.get(segment, 0) ^ digest
+        else:
+            self._gone.add(key)
         self._note_end(key, version, expires, present)
 
     def _note_end(self, key: str, version: Version, expires: int, present: bool) -> None:
@@ -123,11 +134,15 @@ class VersionTable:
         segment = segment_of(key)
         old = self._segments.get(segment, {}).pop(key, None)
         if old is not None:
-            digest = self.digests[segment] ^ fingerprint(self.name, key, old)
+            former = fingerprint(self.name, key, old)
             if self._segments[segment]:
-                self.digests[segment] = digest
+                self.digests[segment] ^= former
+                if key not in self._gone:
+                    self.present[segment] ^= former
             else:
                 del self._segments[segment], self.digests[segment]
+                self.present.pop(segment, None)
+            self._gone.discard(key)
             self._expires.pop(key, None)
         return old
 

@@ -30,13 +30,14 @@ class Remote(Protocol):
         it, and the key is there."""
 
     def whole(self, table: str) -> bool:
-        """Whether the node owns and has all segments of a table."""
+        """Whether the node owns and has all segments of a table, and nobody may know more of it: a
+        sharded one is compared with the other owners, if there are any with a link."""
 
     def get(self, table: str, key: str, answer: GotOne) -> None:
         """Asks the owners of a key."""
 
     def entries(self, table: str, values: bool, answer: GotMany) -> None:
-        """Asks one owner of each segment for its entries, reserved keys not among them."""
+        """Asks the owners of each segment for its entries, reserved keys not among them."""
 
     def count(self, table: str, answer: GotCount) -> None:
         """Asks for numbers of entries only."""

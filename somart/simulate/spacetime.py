@@ -13,7 +13,6 @@ from ..cluster.messages import (
     Members,
     Message,
     ProbeRequest,
-    Settled,
     SyncDiffers,
     SyncRequest,
     name_of,
@@ -27,7 +26,6 @@ _QUIET = (
     Gossip,
     Join,
     Members,
-    Settled,
     SyncRequest,
     SyncDiffers,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,23 @@ class Shop(Cell):
 
 
 SHOP = ProgramSpec("shop", (Shop,))
+
+
+def _part_of_shop(scale: ScaleSpec, names: Iterable[str]) -> ProgramSpec:
+    parts = {name: Shop.__dict__[name] for name in names}
+    cell: Any = type("Shop", (Cell,), {**parts, "soma_name": "Shop", "soma_scale": scale})
+    return ProgramSpec("shop", (cell,))
+
+
+CAUSAL_SHOP = _part_of_shop(
+    ScaleSpec(replicas=3, shard="stock", consistency="causal", tolerance=1),
+    [name for name in Shop.__dict__ if not name.startswith(("_", "soma_"))],
+)
+
+BOARD = _part_of_shop(
+    ScaleSpec(replicas=3, consistency="eventual", tolerance=1), ["notes", "put", "cut"]
+)
+"""The least that is shared: clusters of many nodes form quickly."""
 
 
 class Node:

@@ -6,26 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cluster_cells import Shop
+from cluster_cells import CAUSAL_SHOP
 from core_network import CoreNetwork, Host, cluster
 
-from somart import Cell, ProgramSpec, SomaError
+from somart import SomaError
 from somart.cluster.config import ClusterConfig
 from somart.cluster.messages import Message
-from somart.spec import ScaleSpec
-
-_BODY = {
-    name: value
-    for name, value in Shop.__dict__.items()
-    if not name.startswith("_") and not name.startswith("soma_")
-}
-_SCALE = ScaleSpec(replicas=3, shard="stock", consistency="causal", tolerance=1)
-CAUSAL_SHOP: Any = type("Shop", (Cell,), {**_BODY, "soma_name": "Shop", "soma_scale": _SCALE})
-SPEC = ProgramSpec("shop", (CAUSAL_SHOP,))
 
 
 def causal(size: int, seed: int = 1, config: ClusterConfig | None = None) -> CoreNetwork:
-    return cluster(size, seed, SPEC, config)
+    return cluster(size, seed, CAUSAL_SHOP, config)
 
 
 def waited(host: Host, token: str) -> list[Any]:

@@ -130,6 +130,102 @@ def test_the_newer_of_two_answers_wins_and_the_stale_owner_is_repaired(stale: in
     assert late.value("stock", key) == 99
 
 
+# --- owners that do not know the same ------------------------------------------------------------
+
+
+def values(net: CoreNetwork, host: str) -> dict[str, str]:
+    answers = net.hosts[host].ask(lambda done: net.hosts[host].core.entries(STOCK, True, done))
+    net.run(2_500)
+    return {write.key: write.value for write in answers[0]}
+
+
+def missed(net: CoreNetwork, late: str, action: str, key: str, *args: object) -> None:
+    """One owner of a key misses what the other one writes."""
+    (host,) = (net.hosts[id] for id in owners(net, key) if id != late)
+    net.watch = lambda one, other, message: type(message).__name__ != "Batch" or other != late
+    host.call(action, "stock", key, *args)
+    net.run(300)
+
+
+@pytest.mark.parametrize("asker", ["stranger", "late", "other"])
+@pytest.mark.parametrize("stale", [0, 1])
+def test_lists_show_what_one_owner_has_missed(stale: int, asker: str) -> None:
+    net = stocked(4, 8)
+    late, other = owners(net, "new")[stale], owners(net, "new")[1 - stale]
+    host = {"stranger": stranger(net, "new"), "late": late, "other": other}[asker]
+    missed(net, late, "put", "new", 99)
+    assert net.hosts[late].value("stock", "new") is None
+    everything = [f"item{n}" for n in range(8)] + ["new"]
+    assert keys(net, host) == everything
+    assert count(net, host) == 9
+    found = values(net, host)
+    assert found["new"] == "99"
+    assert sorted(found) == everything
+
+
+@pytest.mark.parametrize("stale", [0, 1])
+def test_lists_do_not_show_what_one_owner_has_seen_deleted(stale: int) -> None:
+    net = stocked(4, 8)
+    late = owners(net, "item3")[stale]
+    missed(net, late, "cut", "item3")
+    assert net.hosts[late].value("stock", "item3") == 3
+    for host in net.living:
+        kept = [f"item{n}" for n in range(8) if n != 3]
+        assert keys(net, host.id) == kept
+        assert sorted(values(net, host.id)) == kept
+        assert count(net, host.id) == 7
+
+
+def test_lists_join_the_additions_of_owners() -> None:
+    net = stocked(4, 8)
+    net.watch = lambda one, other, message: type(message).__name__ != "Batch"
+    for n, id in enumerate(owners(net, "item3")):
+        net.hosts[id].call("add", "stock", "item3", 10 * (n + 1))
+    assert values(net, stranger(net, "item3"))["item3"] == "33"
+
+
+def test_owners_that_cannot_reach_each_other_are_both_asked() -> None:
+    net = stocked(4, 8)
+    first, second = owners(net, "new")
+    net.cut([first], [second])
+    net.hosts[second].call("put", "stock", "new", 99)
+    net.run(100)
+    assert keys(net, stranger(net, "new")) == [*(f"item{n}" for n in range(8)), "new"]
+
+
+def test_two_nodes_that_both_hold_everything_compare_too() -> None:
+    net = cluster(2)
+    net.hosts["n1"].call("put", "stock", "old", 1)
+    net.run(1_000)
+    net.watch = lambda one, other, message: type(message).__name__ != "Batch"
+    net.hosts["n2"].call("put", "stock", "new", 2)
+    assert not net.hosts["n1"].core.whole(STOCK)
+    assert keys(net, "n1") == ["new", "old"]
+    assert count(net, "n1") == 2
+    net.hosts["n2"].crash()
+    assert net.hosts["n1"].core.whole(STOCK)
+
+
+@pytest.mark.slow
+def test_owners_that_agree_send_each_entry_once() -> None:
+    net = stocked(4, 600)
+    for ask in (values, keys, count):
+        entries = 0
+        net.bytes.clear()
+
+        def watch(one: str, other: str, message: Message) -> bool:
+            nonlocal entries
+            entries += len(getattr(message, "writes", ()))
+            return True
+
+        net.watch = watch
+        ask(net, "n1")
+        held = len(net.hosts["n1"].held("stock"))
+        assert entries == (0 if ask is count else 600 - held)
+        # Digests: 14 bytes for each segment that has keys, of each owner that is asked.
+        assert net.bytes["ValuesReply"] < entries * 110 + 2 * 600 * 14
+
+
 @pytest.mark.slow
 def test_pages_are_bounded_and_complete() -> None:
     net = cluster(3)

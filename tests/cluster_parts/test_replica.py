@@ -257,3 +257,39 @@ def test_an_addition_after_a_deletion_was_forgotten_is_not_deleted_again(tmp_pat
     assert b.call("get", "stock", "k") == 7
     assert a.same_as(b)
     a.close()
+
+
+# --- digests of what is shown --------------------------------------------------------------------
+
+
+def test_digests_of_what_is_shown_leave_deletions_out(tmp_path: Path) -> None:
+    def of_entries(node: Node) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for key in [f"k{n}" for n in range(30)]:
+            version = node.replica.version(NOTES, key)
+            if version is not None and node.replica.shows(NOTES, key):
+                segment = segment_of(key)
+                found[segment] = found.get(segment, 0) ^ fingerprint(NOTES, key, version)
+        return found
+
+    def told(node: Node) -> dict[int, int]:
+        return {
+            segment: digest for segment, digest in node.replica.present(NOTES).items() if digest
+        }
+
+    node = Node("a", tmp_path)
+    for n in range(30):
+        node.call("put", "notes", f"k{n}", "v")
+    for n in range(0, 30, 2):
+        node.call("cut", "notes", f"k{n}")
+    for n in range(0, 30, 4):
+        node.call("put", "notes", f"k{n}", "again")
+    assert told(node) == of_entries(node)
+    node.replica.forget(NOTES, ["k1", "k2", "k4"])
+    assert told(node) == of_entries(node)
+    node.close()
+    again = Node("a", tmp_path)
+    again.call("get", "notes", "k3")
+    assert told(again) == of_entries(again)
+    assert len(told(again)) > 10
+    again.close()

@@ -1,7 +1,8 @@
-"""How membership grows with the cluster: `python tests/soak/members_at_scale.py [SIZE …]`.
+"""How the cluster grows: `python tests/soak/members_at_scale.py [SIZE …]`.
 
-Clusters of the given sizes (3 to 200) form over one seed, rest, lose a node, have one stopped, are
-cut in half and heal, in virtual time and from one seed. Prints the tables of docs/scale.md.
+Memberships of the given sizes (3 to 200) form over one seed, rest, lose a node, have one stopped,
+are cut in half and heal; then whole nodes with data rest and write. All in virtual time and from
+one seed. Prints the tables of docs/scale.md, and fails when a node sends more the more there are.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from statistics import mean, stdev
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cluster_parts"))
 
+from cluster_cells import BOARD
+from core_network import cluster
 from msgspec.msgpack import Encoder
 from tiny_network import BREAK_MS, Place, TinyNetwork
 
@@ -24,6 +27,8 @@ from somart.cluster.ring import Ring
 SIZES = (3, 10, 20, 50, 100, 200)
 QUIET_MS = 300_000
 """How long a cluster rests before and while it is measured."""
+REST_MOST = 1.0
+"""Messages that a node at rest may send per second, whatever the number of nodes."""
 
 
 class Measured(TinyNetwork):
@@ -58,6 +63,7 @@ def measure(size: int, seed: int = 1) -> list[str]:
     row += [f"{net.sent() / size:.0f}", f"{net.bytes / size / 1000:.0f} kB"]
     net.run(QUIET_MS)
     row += _rates(net, size, QUIET_MS)
+    assert float(row[-2]) < REST_MOST, "it grows"
     victim, at = net.places["n2:1"], net.now
     net.kill(victim)
     row += _rates(net, size, 60_000)[:1]
@@ -108,12 +114,38 @@ def _healed(places: list[Place], statuses: dict[str, str]) -> bool:
     )
 
 
+def whole_nodes(size: int) -> list[str]:
+    """One row about nodes with memory: each writes a key that all are to have."""
+    net = cluster(size, spec=BOARD)
+    row = [f"{size}", f"{net.now / 1000:.1f} s"]
+    net.run(QUIET_MS)
+    net.sent.clear()
+    net.bytes.clear()
+    net.run(QUIET_MS)
+    seconds = size * QUIET_MS / 1000
+    assert net.sent.total() / seconds < REST_MOST, "it grows"
+    row += [f"{net.sent.total() / seconds:.2f}", f"{net.bytes.total() / seconds:.0f}"]
+    net.sent.clear()
+    at = net.now
+    for host in net.living:
+        host.call("put", "notes", host.id, "news")
+    while not (net.same() and len(net.living[0].held("notes")) == size):
+        net.run(1)
+    row.append(f"{net.now - at} ms")
+    net.run(1_000)
+    return [*row, f"{net.sent.total() / size:.0f}"]
+
+
 def main(sizes: list[int]) -> None:
-    """Prints the table."""
+    """Prints the tables."""
     heads = ["nodes", "formed after", "messages in the first minute", "bytes in it"]
     heads += ["messages/s at rest", "bytes/s at rest", "messages/s after a death"]
     heads += ["a killed node is dead after", "a stopped one after", "halves healed after"]
     _table([*heads, "largest message"], map(measure, sizes))
+    print()
+    heads = ["nodes", "all ready after", "messages/s at rest", "bytes/s at rest"]
+    heads += ["a key of each is everywhere after", "messages per node for that"]
+    _table(heads, map(whole_nodes, sizes))
     print()
     heads = ["ring", "a newcomer takes", "least and most, of 20", "spread of shares"]
     _table(heads, (moves(size) for size in (3, 10, 50)))
