@@ -1,7 +1,8 @@
 """Whether a lifecycle survives its distribution, for each machine of a cell with `scale`.
 
 The systems of `replicas` are walked with two and three replicas. What they cannot do is proved of
-the protocol model, within its bounds; the lines say so as long as the runtime does not replicate.
+the protocol model, within its bounds. A line passes when the runtime delivers the consistency that
+the model is of (`somart.capabilities`); else it says that this is not enforced.
 """
 
 from __future__ import annotations
