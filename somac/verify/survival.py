@@ -53,7 +53,8 @@ def survival_of_cluster(name: str, plan: Plan, delivers: Delivers) -> Survival |
             checks.append((warned(f"does not hold: {claim}"), diagram))
         else:
             checks.append((_claimed(claim, delivers(plan.consistency)), ()))
-    return Survival(name, f"{title} of the membership model", tuple(checks))
+    title += " of the membership model"
+    return Survival(name, title, tuple(checks), of_cluster=True)
 
 
 def _claimed(text: str, delivered: bool) -> Check:
