@@ -385,6 +385,13 @@ def test_nothing_may_rest_when_final_is_empty() -> None:
     assert report.verdicts[0].counter_example == ("a", "b")
 
 
+def test_a_final_state_that_is_gone_lets_no_other_be_one() -> None:
+    """Not even when it was the only one: the sinks that are left are none of the user's."""
+    report = report_on(machine("initial: a a -> b"), '[verify]\nfinal = ["done"]')
+    assert "F deadlock states: [b]" in lines(report)
+    assert not report.passed
+
+
 def test_a_computed_target_in_another_cell_ends_isolation() -> None:
     program = machine("a -> b", 'on f() { transition(1, "b") }')
     foreign = "cell B { on g(t: String) { transition(1, t) } }"
