@@ -63,23 +63,20 @@ def _temporal(machine: Temporal, colour: bool) -> Iterator[str]:
 
 
 def step_lines(report: Report) -> list[str]:
-    """Who takes each step of each counter-example, for stderr."""
+    """Who takes each step of each counter-example and witness, for stderr."""
     lines = []
     for machine in report.temporal:
         for verdict in machine.verdicts:
             if verdict.steps:
-                lines.append(f"steps of the counter-example to {verdict.property}:")
+                kind = "witness" if verdict.passed else "counter-example"
+                lines.append(f"steps of the {kind} to {verdict.property}:")
                 lines += _steps(verdict)
     return lines
 
 
 def _steps(verdict: Verdict) -> Iterator[str]:
     for step in verdict.steps[:STEPS_MAX]:
-        who = ", ".join(f"`{name}`" for name in step.takers) or "no handler"
-        where = ""
-        if step.place is not None and step.place.source.path:
-            where = f" ({step.place.source.path}:{step.place.line})"
-        yield f"  {step.source} → {step.target}: {who}{where}"
+        yield f"  {step.told}"
     if len(verdict.steps) > STEPS_MAX:
         yield f"  … {len(verdict.steps) - STEPS_MAX} more"
 

@@ -25,6 +25,15 @@ class Step:
     place: Span | None = None
     moves: tuple[tuple[str, Move], ...] = ()
 
+    @property
+    def told(self) -> str:
+        """The step in words: who takes it, and where."""
+        who = ", ".join(f"`{name}`" for name in self.takers) or "no handler"
+        where = ""
+        if self.place is not None and self.place.source.path:
+            where = f" ({self.place.source.path}:{self.place.line})"
+        return f"{self.source} → {self.target}: {who}{where}"
+
 
 @dataclass(frozen=True)
 class Check:

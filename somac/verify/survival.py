@@ -7,7 +7,7 @@ the model is of (`somart.capabilities`); else it says that this is not enforced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from .distribution import NOT_ENFORCED, Delivers, Plan
@@ -16,8 +16,8 @@ from .lifecycle import Lifecycle
 from .membership import NODES, examined
 from .progress import CONVERGE, prospects
 from .properties import Demand, Demands
-from .refinement import Driver
-from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Setting, Watch
+from .refinement import Driver, callers
+from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Setting, Watch, taken
 from .report import Check, Survival, failed, passed, warned
 from .stories import Story
 
@@ -107,9 +107,14 @@ class _Judge:
         )
         self.left = max(0, self.left - walked.states)
         for finding, trace in walked.broken.items():
-            self.diagrams.setdefault(cast(Finding, finding), tuple(diagram(trace, system)))
+            lines = (*diagram(trace, system), *self.called(taken(action for action, _ in trace)))
+            self.diagrams.setdefault(cast(Finding, finding), lines)
             self.walked.setdefault(cast(Finding, finding), (trace, system))
         return walked
+
+    def called(self, edges: Sequence[tuple[int, int]]) -> Iterator[str]:
+        """The lines below a diagram: which handlers make the calls in it."""
+        yield from callers(self.driver, self.life, edges)
 
     def checks(self) -> Iterator[tuple[Check, tuple[str, ...]]]:
         names = self.life.names
@@ -154,7 +159,10 @@ class _Judge:
             if prospect.reason:
                 yield warned(f"{text} is not examined on replicas: {prospect.reason}"), ()
             elif prospect.diagram:
-                yield warned(f"{text}: that does not hold {about}"), prospect.diagram
+                yield warned(f"{text}: that does not hold {about}"), (
+                    *prospect.diagram,
+                    *self.called(prospect.taken),
+                )
             elif text == CONVERGE:
                 yield self.claim(text)
             else:

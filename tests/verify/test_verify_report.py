@@ -7,7 +7,7 @@ import json
 from verify_programs import PARCEL, PARCEL_TOML, machine, report_on
 
 from somac.verify.data import json_report, summary
-from somac.verify.output import step_lines, tally_lines, text_report
+from somac.verify.output import replica_lines, step_lines, tally_lines, text_report
 from somac.verify.report import Report
 
 WORKED_EXAMPLE = """\
@@ -66,6 +66,24 @@ def test_each_step_names_who_takes_it_and_where() -> None:
         "  packed → shipped: `ship` (app.cell:6)",
         "  shipped → lost: `close` (app.cell:8)",
         "  lost → packed: `retry` (app.cell:10)",
+    ]
+
+
+def test_each_step_of_a_witness_names_who_takes_it_and_where() -> None:
+    report = report_on(PARCEL, '[verify]\nctl = { lost = "EF lost" }')
+    assert step_lines(report) == [
+        "steps of the witness to lost: EF(lost):",
+        "  packed → shipped: `ship` (app.cell:6)",
+        "  shipped → lost: `close` (app.cell:8)",
+    ]
+
+
+def test_the_calls_in_a_diagram_are_named_below_it() -> None:
+    shown = replica_lines(report_on(FORKED, FORKED_TOML))
+    at = next(number for number, line in enumerate(shown) if "can be lost" in line)
+    assert shown[at + 6 : at + 8] == [
+        "      open → executed: `execute`, `cancel` (app.cell:5)",
+        "      open → cancelled: `cancel` (app.cell:6)",
     ]
 
 
