@@ -41,7 +41,7 @@ lint: $(READY) ## check formatting, style, types and layers
 
 bench: $(READY) ## measure code, storage, serving, proofs and clusters against their peers
 	$(BIN)/python bench/run.py
-	$(BIN)/python bench/verifying.py
+	$(BIN)/python bench/verifying.py --large
 	$(BIN)/python bench/bus.py 3
 	$(BIN)/python bench/cluster.py
 

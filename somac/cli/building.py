@@ -90,7 +90,7 @@ def _verified(unit: Unit) -> dict[str, Any]:
     from somart.capabilities import delivers
 
     from ..verify import verify
-    from ..verify.output import summary
+    from ..verify.data import summary
 
     return summary(verify([unit.program], unit.manifest, delivers))
 

@@ -89,7 +89,7 @@ def _report(paths: Sequence[str]) -> Report | None:
     report = verify(programs, manifest, _delivers)
     report_diagnostics(report.diagnostics)
     wrong = any(d.severity is Severity.ERROR for d in report.diagnostics)
-    return None if wrong else report
+    return None if wrong else replace(report, diagnostics=(*about_manifest, *report.diagnostics))
 
 
 def _strictly(finding: Diagnostic) -> Diagnostic:
@@ -110,10 +110,10 @@ def _delivers(capability: str) -> bool:
 
 
 def _show(report: Report, as_json: bool) -> None:
-    from ..verify import output
+    from ..verify import data, output
 
     if as_json:
-        sys.stdout.write(output.json_report(report))
+        sys.stdout.write(data.json_report(report))
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     if not report.blocks:
         remark("No state machines found.")

@@ -15,6 +15,7 @@ from ..frontend.program import sections, slots_of
 from .report import Block, Check, failed, passed, warned
 
 NOT_ENFORCED = " — not enforced by this runtime"
+NODE_LOCAL = frozenset({"ephemeral", "local"})
 STATES = ("single", "distributed", "partitioned", "recovering")
 
 Delivers = Callable[[str], bool]
@@ -32,6 +33,11 @@ class Plan:
     @property
     def quorum(self) -> int:
         return self.replicas // 2 + 1
+
+    @property
+    def spare(self) -> int:
+        """How many nodes a majority can do without."""
+        return self.replicas - self.quorum
 
 
 def plan_of(scale: n.Scale) -> Plan:
@@ -54,31 +60,6 @@ def distribution_block(cell: n.Cell, delivers: Delivers) -> Block | None:
     return Block(f"{cell.name}/scale", STATES, STATES[0], (), checks)
 
 
-def schedule_note(cell: n.Cell) -> str | None:
-    """Which node runs the blocks of a cell with several replicas: the line of §5.8 says "lowest
-    node ID" of all cells, and nothing of `after` and of partitions."""
-    found = sections(cell, n.Scale)
-    kinds = [
-        name for name, kind in (("every", n.Every), ("after", n.After)) if sections(cell, kind)
-    ]
-    if not found or not kinds:
-        return None
-    plan = plan_of(found[-1])
-    if plan.replicas <= 1:
-        return None
-    who = " and ".join(f"`{kind}`" for kind in kinds)
-    run = "run" if len(kinds) > 1 else "runs"
-    if plan.consistency == "strong":
-        return (
-            f"cell '{cell.name}': {who} {run} on the leader of the log, whichever node that is:"
-            " what is due takes effect once, in a partition, too"
-        )
-    return (
-        f"cell '{cell.name}': {who} {run} on the lowest live id in a node's own view: in a"
-        " partition on each side; with `consistency: strong` what is due would take effect once"
-    )
-
-
 class _Judge:
     def __init__(self, cell: n.Cell, plan: Plan, delivers: Delivers) -> None:
         self.cell = cell
@@ -97,18 +78,34 @@ class _Judge:
             yield passed(f"replicas: {plan.replicas} instances declared")
         else:
             yield failed("replicas must be > 0")
-        if plan.tolerance < plan.replicas:
-            text = f"tolerance: survives {plan.tolerance} node failures"
-            text += f" (of {plan.replicas} replicas)"
-            yield self.claim(text, "replication") if plan.tolerance else passed(text)
-        else:
-            yield failed(f"tolerance ({plan.tolerance}) must be < replicas ({plan.replicas})")
+        yield self.tolerance()
         yield from self.shard()
         if sections(self.cell, n.Every):
             text = "scheduler: 'every' blocks run on leader node only (leader = lowest node ID)"
             yield self.claim(text, "leader")
         yield from self.quorum()
         yield from self.local_slots()
+
+    def tolerance(self) -> Check:
+        """What failures the data survives: what is on one node only survives none, and without a
+        majority `strong` answers nobody."""
+        plan = self.plan
+        if plan.tolerance >= plan.replicas:
+            return failed(f"tolerance ({plan.tolerance}) must be < replicas ({plan.replicas})")
+        text = f"tolerance: survives {plan.tolerance} node failures (of {plan.replicas} replicas)"
+        if plan.tolerance == 0:
+            return passed(text)
+        if plan.consistency == "strong" and plan.tolerance > plan.spare:
+            return warned(f"{text} — with a quorum of {plan.quorum}, only {plan.spare}")
+        if self.on_one_node:
+            return warned(f"{text} — not the data of '{plan.shard}', which is on one node only")
+        return self.claim(text, "replication")
+
+    @property
+    def on_one_node(self) -> bool:
+        """Whether the shard never leaves its node."""
+        slot = slots_of(self.cell).get(self.plan.shard or "")
+        return slot is not None and not NODE_LOCAL.isdisjoint(p.name for p in slot.properties)
 
     def shard(self) -> Iterator[Check]:
         name = self.plan.shard
@@ -145,12 +142,14 @@ class _Judge:
             )
         if level == "causal":
             text = f"consistency: causal — operations on '{shard}' respect causal ordering"
-            return self.claim(text, "causal")
-        if "consistent" in written:
-            text = f"[consistent] memory '{shard}' with linearizable reads/writes"
+        elif "consistent" in written:
+            text = f"consistency: strong — [consistent] memory '{shard}'"
+            text += " with linearizable reads/writes"
         else:
-            text = f"all reads/writes to '{shard}' are linearizable"
-        return self.claim(f"consistency: strong — {text}", "strong")
+            text = f"consistency: strong — all reads/writes to '{shard}' are linearizable"
+        if self.on_one_node and self.plan.replicas > 1:
+            return warned(f"{text} — on each node by itself: they do not share it")
+        return self.claim(text, level)
 
     def trade_off(self) -> Check:
         if self.plan.consistency == "eventual":
@@ -174,20 +173,20 @@ class _Judge:
         plan = self.plan
         if plan.consistency != "strong" or plan.replicas <= 1:
             return
-        spare = plan.replicas - plan.quorum
-        if plan.tolerance <= spare:
+        if plan.tolerance <= plan.spare:
             yield passed(
-                f"quorum: {plan.quorum}/{plan.replicas} nodes needed — tolerates {spare} failures"
+                f"quorum: {plan.quorum}/{plan.replicas} nodes needed"
+                f" — tolerates {plan.spare} failures"
             )
         else:
             yield failed(
                 f"tolerance ({plan.tolerance}) exceeds maximum for strong consistency quorum"
-                f" ({spare}/{plan.replicas})"
+                f" ({plan.spare}/{plan.replicas})"
             )
 
     def local_slots(self) -> Iterator[Check]:
         for slot in slots_of(self.cell).values():
             written = {p.name for p in slot.properties}
-            if slot.name != self.plan.shard and written & {"ephemeral", "local"}:
+            if slot.name != self.plan.shard and written & NODE_LOCAL:
                 text = f"memory '{slot.name}' is node-local — not distributed (fast path)"
                 yield self.claim(text, "node_local")

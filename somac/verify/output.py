@@ -1,17 +1,13 @@
-"""The report as text, to the letter of §5.1, and as JSON."""
+"""The report as text, to the letter of §5.1. `somac.verify.data` has it for machines."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
-from ..frontend.diagnostics import Severity
-from .report import Block, Check, Report, Temporal, Verdict
+from .report import Block, Report, Temporal, Verdict
 
 MARKS = {"pass": ("✓", "32"), "warning": ("⚠", "33"), "fail": ("✗", "31")}
 PER_CELL = "verification is per-cell. Cross-cell signal composition is not yet verified."
-NOTHING = '{"state_machines":[], "temporal":[], "passed": true}\n'
 STEPS_MAX = 100  # steps of one trace that are explained
 
 
@@ -20,7 +16,7 @@ def text_report(report: Report, colour: bool = False) -> str:
     if not report.blocks:
         return ""
     lines = [line for block in report.blocks for line in _block(block, colour)]
-    count = _counted(report)
+    count = counted(report)
     lines += [
         "",
         f"{count['pass']} passed, {count['warning']} warnings, {count['fail']} failures",
@@ -30,7 +26,7 @@ def text_report(report: Report, colour: bool = False) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _counted(report: Report) -> dict[str, int]:
+def counted(report: Report) -> dict[str, int]:
     """How many structural lines passed, warn and failed."""
     count = dict.fromkeys(MARKS, 0)
     for check in report.checks:
@@ -67,23 +63,20 @@ def _temporal(machine: Temporal, colour: bool) -> Iterator[str]:
 
 
 def step_lines(report: Report) -> list[str]:
-    """Who takes each step of each counter-example, for stderr."""
+    """Who takes each step of each counter-example and witness, for stderr."""
     lines = []
     for machine in report.temporal:
         for verdict in machine.verdicts:
             if verdict.steps:
-                lines.append(f"steps of the counter-example to {verdict.property}:")
+                kind = "witness" if verdict.passed else "counter-example"
+                lines.append(f"steps of the {kind} to {verdict.property}:")
                 lines += _steps(verdict)
     return lines
 
 
 def _steps(verdict: Verdict) -> Iterator[str]:
     for step in verdict.steps[:STEPS_MAX]:
-        who = ", ".join(f"`{name}`" for name in step.takers) or "no handler"
-        where = ""
-        if step.place is not None and step.place.source.path:
-            where = f" ({step.place.source.path}:{step.place.line})"
-        yield f"  {step.source} → {step.target}: {who}{where}"
+        yield f"  {step.told}"
     if len(verdict.steps) > STEPS_MAX:
         yield f"  … {len(verdict.steps) - STEPS_MAX} more"
 
@@ -116,71 +109,3 @@ def tally_lines(report: Report) -> list[str]:
     if report.cells > 1:
         lines.append(f"note: {PER_CELL}")
     return lines
-
-
-def json_report(report: Report) -> str:
-    """The report for machines: pretty, keys ascending; one fixed line when there is none."""
-    if not report.blocks:
-        return NOTHING
-    data: dict[str, Any] = {
-        "passed": report.passed,
-        "state_machines": [_json_block(block) for block in report.blocks],
-        "temporal": [
-            {
-                "state_machine": machine.machine,
-                "properties": [_json_verdict(verdict) for verdict in machine.verdicts],
-            }
-            for machine in report.temporal
-        ],
-    }
-    if report.cells > 1:
-        data["note"] = PER_CELL
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def summary(report: Report) -> dict[str, Any]:
-    """What a certificate says of a verification: counts, and each property with its verdict.
-
-    `mistakes` are errors in the manifest; with any, nothing was verified.
-    """
-    wrong = [d.message for d in report.diagnostics if d.severity is Severity.ERROR]
-    return {
-        "passed": report.passed and not wrong,
-        "mistakes": wrong,
-        "checks": _counted(report),
-        "properties": [
-            {"machine": machine.machine, "property": verdict.property, "passed": verdict.passed}
-            for machine in report.temporal
-            for verdict in machine.verdicts
-        ],
-    }
-
-
-def _json_block(block: Block) -> dict[str, Any]:
-    return {
-        "name": block.name,
-        "states": list(block.states),
-        "initial": block.initial,
-        "terminal_states": list(block.terminal),
-        "checks": [_json_check(check) for check in block.checks],
-    }
-
-
-def _json_check(check: Check) -> dict[str, Any]:
-    data: dict[str, Any] = {"status": check.status, "message": check.message}
-    if check.trace:
-        data["counter_example"] = list(check.trace)
-    return data
-
-
-def _json_verdict(verdict: Verdict) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "property": verdict.property,
-        "passed": verdict.passed,
-        "message": verdict.message,
-    }
-    if verdict.counter_example:
-        data["counter_example"] = list(verdict.counter_example)
-    if verdict.witness:
-        data["witness"] = list(verdict.witness)
-    return data

@@ -16,7 +16,7 @@ from .endless import REPLICAS, Endless, converges, endless, product_of
 from .explorer import Trace
 from .lifecycle import Lifecycle
 from .properties import Demand, Demands
-from .replicas import told
+from .replicas import taken, told
 from .structure import listed
 from .temporal import constraints
 
@@ -26,11 +26,12 @@ LINES_MAX = 20  # of a diagram: fair cycles are long
 
 class Prospect(NamedTuple):
     """A property as it is called in the report. `reason` says why it is not examined; `diagram`
-    refutes it. Without them it holds."""
+    refutes it, and `taken` are the steps that calls take in it. Without them it holds."""
 
     property: str
     reason: str = ""
     diagram: tuple[str, ...] = ()
+    taken: tuple[tuple[int, int], ...] = ()
 
 
 def prospects(life: Lifecycle, demands: Demands, consistency: str) -> Iterator[Prospect]:
@@ -45,15 +46,25 @@ def prospects(life: Lifecycle, demands: Demands, consistency: str) -> Iterator[P
             yield Prospect(text, "two replicas of this lifecycle have too many states")
         return
     differing = converges(*found)
-    yield Prospect(CONVERGE, "", tuple(_diagram(found[0], *differing)) if differing else ())
+    yield _judged(CONVERGE, found[0], differing)
     product = product_of(*found, [f.edges for f in fair])
     for text, formula in wanted:
         if _counts_steps(formula):
             yield Prospect(text, "EX and AX count steps, which replicas take at different times")
         else:
             at = product.refuting(formula)
-            lines = () if at is None else _diagram(found[0], *product.counter_example(formula, at))
-            yield Prospect(text, "", tuple(lines))
+            yield _judged(
+                text, found[0], None if at is None else product.counter_example(formula, at)
+            )
+
+
+def _judged(text: str, model: Endless, against: tuple[Trace[Any], int | None] | None) -> Prospect:
+    """What a trace that refutes a property shows; without one it holds."""
+    if against is None:
+        return Prospect(text)
+    trace, loop = against
+    edges = taken(action for action, _ in trace[:LINES_MAX])
+    return Prospect(text, "", tuple(_diagram(model, trace, loop)), tuple(edges))
 
 
 def _formula(life: Lifecycle, demand: Demand) -> Iterator[tuple[str, Formula]]:

@@ -98,7 +98,8 @@ class Wishes:
             wanted = section.table.get("final")
             if wanted is not None:
                 known = tuple(name for name in wanted if name in states)
-                if known or section.machine or not wanted:  # else it is about other machines
+                elsewhere = section.machine is None and not self.everywhere.isdisjoint(wanted)
+                if known or not elsewhere:  # else it is about other machines
                     final = known
             fair += [arrows for arrows, _ in self._fair(section)]
         ordered = [d for d in properties if d.kind != "ctl"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -221,6 +221,13 @@ def takers(driver: Driver, life: Lifecycle, edges: Sequence[tuple[str, str]]) ->
         place = found[0][1].call if found else arrow.span if arrow is not None else None
         steps.append(Step(source, target, names, place, tuple(found)))
     return tuple(steps)
+
+
+def callers(driver: Driver, life: Lifecycle, edges: Iterable[tuple[int, int]]) -> Iterator[str]:
+    """Who takes each of some steps, in words, each once."""
+    names = [(life.names[source], life.names[target]) for source, target in edges]
+    for step in takers(driver, life, list(dict.fromkeys(names))):
+        yield step.told
 
 
 def isolation_checks(driver: Driver) -> Iterator[Check]:

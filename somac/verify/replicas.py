@@ -14,7 +14,7 @@ without one; so it is enough that the first replica begins (symmetry reduction).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -144,6 +144,12 @@ def told(action: Action, names: Sequence[str], replicas: int) -> str:
         links = f"the links of {int(at) + 1} are" if replicas > 2 else "the link is"
         return f"{links} {'cut' if kind == 'cut' else 'whole again'}"
     return WORDS[str(kind)].format(int(at) + 1, step)
+
+
+def taken(actions: Iterable[Action | None]) -> list[tuple[int, int]]:
+    """The steps that somebody's call takes among some actions."""
+    calls = [a for a in actions if a and a[0] in ("acknowledges", "proposes")]
+    return [(int(source), int(target)) for _, _, source, target in calls]
 
 
 WORDS = {

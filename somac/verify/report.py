@@ -1,4 +1,5 @@
-"""What the verifier found, as data. `somac.verify.output` turns it into text and JSON."""
+"""What the verifier found, as data. `somac.verify.output` turns it into text, and
+`somac.verify.data` into JSON."""
 
 from __future__ import annotations
 
@@ -23,6 +24,15 @@ class Step:
     takers: tuple[str, ...] = ()
     place: Span | None = None
     moves: tuple[tuple[str, Move], ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The step in words: who takes it, and where."""
+        who = ", ".join(f"`{name}`" for name in self.takers) or "no handler"
+        where = ""
+        if self.place is not None and self.place.source.path:
+            where = f" ({self.place.source.path}:{self.place.line})"
+        return f"{self.source} → {self.target}: {who}{where}"
 
 
 @dataclass(frozen=True)
@@ -80,13 +90,14 @@ class Temporal:
 
 @dataclass(frozen=True)
 class Survival:
-    """The lines on one machine on its replicas. Each comes with the lines of a space-time diagram,
-    if something goes wrong, and then it is told in `stories`, too."""
+    """The lines on one machine on its replicas, or on the cluster itself. Each comes with the lines
+    of a space-time diagram, if something goes wrong; on replicas it is told in `stories`, too."""
 
     machine: str
     title: str
     checks: tuple[tuple[Check, tuple[str, ...]], ...]
     stories: tuple[Story, ...] = ()
+    of_cluster: bool = False
 
 
 @dataclass(frozen=True)

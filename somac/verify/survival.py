@@ -1,12 +1,13 @@
 """Whether a lifecycle survives its distribution, for each machine of a cell with `scale`.
 
 The systems of `replicas` are walked with two and three replicas. What they cannot do is proved of
-the protocol model, within its bounds; the lines say so as long as the runtime does not replicate.
+the protocol model, within its bounds. A line passes when the runtime delivers the consistency that
+the model is of (`somart.capabilities`); else it says that this is not enforced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from .distribution import NOT_ENFORCED, Delivers, Plan
@@ -15,8 +16,8 @@ from .lifecycle import Lifecycle
 from .membership import NODES, examined
 from .progress import CONVERGE, prospects
 from .properties import Demand, Demands
-from .refinement import Driver
-from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Setting, Watch
+from .refinement import Driver, callers
+from .replicas import Finding, LoggingSystem, MergingSystem, Observer, Setting, Watch, taken
 from .report import Check, Survival, failed, passed, warned
 from .stories import Story
 
@@ -52,7 +53,8 @@ def survival_of_cluster(name: str, plan: Plan, delivers: Delivers) -> Survival |
             checks.append((warned(f"does not hold: {claim}"), diagram))
         else:
             checks.append((_claimed(claim, delivers(plan.consistency)), ()))
-    return Survival(name, f"{title} of the membership model", tuple(checks))
+    title += " of the membership model"
+    return Survival(name, title, tuple(checks), of_cluster=True)
 
 
 def _claimed(text: str, delivered: bool) -> Check:
@@ -105,9 +107,14 @@ class _Judge:
         )
         self.left = max(0, self.left - walked.states)
         for finding, trace in walked.broken.items():
-            self.diagrams.setdefault(cast(Finding, finding), tuple(diagram(trace, system)))
+            lines = (*diagram(trace, system), *self.called(taken(action for action, _ in trace)))
+            self.diagrams.setdefault(cast(Finding, finding), lines)
             self.walked.setdefault(cast(Finding, finding), (trace, system))
         return walked
+
+    def called(self, edges: Sequence[tuple[int, int]]) -> Iterator[str]:
+        """The lines below a diagram: which handlers make the calls in it."""
+        yield from callers(self.driver, self.life, edges)
 
     def checks(self) -> Iterator[tuple[Check, tuple[str, ...]]]:
         names = self.life.names
@@ -152,7 +159,10 @@ class _Judge:
             if prospect.reason:
                 yield warned(f"{text} is not examined on replicas: {prospect.reason}"), ()
             elif prospect.diagram:
-                yield warned(f"{text}: that does not hold {about}"), prospect.diagram
+                yield warned(f"{text}: that does not hold {about}"), (
+                    *prospect.diagram,
+                    *self.called(prospect.taken),
+                )
             elif text == CONVERGE:
                 yield self.claim(text)
             else:

@@ -147,7 +147,11 @@ class Judge:
                 )
             trace = self.explainer.witness(formula)
             return Verdict(
-                text, True, "some path shows it", witness=tuple(words(trace, self.life.names))
+                text,
+                True,
+                "some path shows it",
+                witness=tuple(words(trace, self.life.names)),
+                steps=self.steps(trace),
             )
         if some_path:
             return Verdict(text, False, "no path shows it")

@@ -11,14 +11,15 @@ from ..frontend.program import Program, sections
 from ..manifest import Manifest
 from .composition import composition_blocks, protocol_blocks
 from .constants import Constants
-from .distribution import Delivers, distribution_block, plan_of, schedule_note
+from .distribution import Delivers, distribution_block, plan_of
 from .lifecycle import Lifecycle, state_names
+from .notes import notes_on
 from .properties import Demands, Wishes
 from .refinement import Driver, effect_checks, isolation_checks, refinement_checks, remarks
 from .report import Block, Check, Report, Survival, Temporal, Verdict
 from .structure import structural_checks
 from .temporal import Judge
-from .termination import termination_checks
+from .termination import Endings
 
 
 def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) -> Report:
@@ -36,9 +37,9 @@ def verify(programs: Sequence[Program], manifest: Manifest, delivers: Delivers) 
         return Report(diagnostics=tuple(wishes.diagnostics))
     work = _Work(wishes, delivers)
     for program in programs:
-        constants = Constants(program)
+        constants, endings = Constants(program), Endings(program)
         for cell in program.live:
-            work.cell(Driver(program, cell, constants))
+            work.cell(Driver(program, cell, constants), endings)
     protocols = [block for program in programs for block in protocol_blocks(program)]
     return Report(
         blocks=(*work.blocks, *protocols),
@@ -73,22 +74,21 @@ class _Work:
         self.notes: list[str] = []
         self.diagnostics: list[Diagnostic] = []
 
-    def cell(self, driver: Driver) -> None:
+    def cell(self, driver: Driver, endings: Endings) -> None:
         cell = driver.cell
         for machine in driver.machines:
-            self.machine(driver.program, driver, machine)
+            self.machine(endings, driver, machine)
         block = distribution_block(cell, self.delivers)
         if block is not None:
             self.blocks.append(block)
             self.cluster(cell, block.name)
-            note = schedule_note(cell)
-            self.notes += [note] if note is not None and self.delivers("leader") else []
+            self.notes += notes_on(cell, self.delivers)
         self.blocks += composition_blocks(cell)
 
-    def machine(self, program: Program, driver: Driver, machine: n.Machine) -> None:
+    def machine(self, endings: Endings, driver: Driver, machine: n.Machine) -> None:
         demands = self.wishes.of(machine.name)
         life = Lifecycle(machine, demands.final)
-        checks = tuple(_machine_checks(program, driver, life))
+        checks = tuple(_machine_checks(endings, driver, life))
         states = tuple(sorted(life.names))
         self.blocks.append(
             Block(machine.name, states, machine.initial, tuple(life.terminal), checks)
@@ -125,9 +125,9 @@ class _Work:
         return on_replicas(verdicts, survival, plan.consistency)
 
 
-def _machine_checks(program: Program, driver: Driver, life: Lifecycle) -> Iterator[Check]:
+def _machine_checks(endings: Endings, driver: Driver, life: Lifecycle) -> Iterator[Check]:
     yield from structural_checks(life)
     yield from isolation_checks(driver)
-    yield from termination_checks(program, driver.cell)
+    yield from endings.checks(driver.cell)
     yield from refinement_checks(driver, life)
     yield from effect_checks(driver.cell)

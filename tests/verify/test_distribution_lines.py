@@ -86,6 +86,11 @@ def test_one_replica_keeps_every_promise_by_itself() -> None:
         ),
         (
             "replicas: 3 shard: l",
+            "W consistency: strong — all reads/writes to 'l' are linearizable"
+            " — on each node by itself: they do not share it",
+        ),
+        (
+            "replicas: 1 shard: l",
             "P consistency: strong — all reads/writes to 'l' are linearizable",
         ),
     ],
@@ -100,6 +105,29 @@ def test_an_ephemeral_shard() -> None:
         "W shard 'e' is [ephemeral] — data lost on node failure"
         " (tolerance provides no durability guarantee)"
     ) in found
+
+
+@pytest.mark.parametrize(
+    ("scale", "behind"),
+    [
+        ("replicas: 4 shard: s tolerance: 2", " — with a quorum of 3, only 1"),
+        ("replicas: 4 tolerance: 2", " — with a quorum of 3, only 1"),
+        (
+            "replicas: 4 shard: e consistency: eventual tolerance: 2",
+            " — not the data of 'e', which is on one node only",
+        ),
+        (
+            "replicas: 4 shard: l consistency: causal tolerance: 2",
+            " — not the data of 'l', which is on one node only",
+        ),
+        ("replicas: 5 shard: s tolerance: 2", None),
+        ("replicas: 4 shard: s consistency: eventual tolerance: 2", None),
+    ],
+)
+def test_tolerance_is_no_pass_where_nothing_survives(scale: str, behind: str | None) -> None:
+    found = scaled(scale, f"{SLOTS} memory {{ e: Map<String, Int> [ephemeral] }}")
+    line = f"tolerance: survives 2 node failures (of {scale[10]} replicas)"
+    assert found[1] == (f"P {line}" if behind is None else f"W {line}{behind}")
 
 
 @pytest.mark.parametrize("replicas", [50, 5000])
@@ -212,9 +240,22 @@ def test_a_note_says_which_node_runs_the_blocks(scale: str, blocks: str, start: 
     assert note_lines(report) == [f"note: {report.notes[0]}"]
 
 
+@pytest.mark.parametrize("consistency", ["causal", "eventual"])
+def test_a_note_says_what_a_node_that_dies_takes_along(consistency: str) -> None:
+    scale = f"scale {{ replicas: 3 shard: s consistency: {consistency} tolerance: 1 }}"
+    report = report_on(f"cell A {{ {SLOTS} {scale} }}")
+    start = f"cell 'A': under `consistency: {consistency}` a node acknowledges a write before"
+    assert [note.startswith(start) for note in report.notes] == [True]
+
+
 @pytest.mark.parametrize(
     "rest",
-    ["scale { replicas: 3 }", f"scale {{ replicas: 1 consistency: eventual }} {EVERY}", EVERY],
+    [
+        "scale { replicas: 3 }",
+        "scale { replicas: 3 tolerance: 1 }",
+        f"scale {{ replicas: 1 consistency: eventual }} {EVERY}",
+        EVERY,
+    ],
 )
 def test_where_one_node_runs_all_or_there_is_no_block_there_is_no_note(rest: str) -> None:
     assert report_on(f"cell A {{ {SLOTS} {rest} }}").notes == ()

@@ -274,6 +274,8 @@ RECURSION = "recursive call without provable decreasing argument"
         ("on f(n: Int) { if n > 0 { g(n - 1) } } on g(n: Int) { if n > 0 { f(n - 1) } }", None),
         ("on f(n: Int) { if n > 0 { g(n) } } on g(n: Int) { if n > 0 { f(n) } }", RECURSION),
         ('on f(n: Int) { if n > 0 { delegate("A", "f", n) } }', RECURSION),
+        ('on f(n: String) { if n != "" { delegate("A", n, n) } }', RECURSION),
+        ("on f(n: Int) { n } on count(n: Int) { [n] |> count(i => i > 0) }", None),
     ],
 )
 def test_termination(body: str, reason: str | None) -> None:
@@ -287,6 +289,66 @@ def test_termination(body: str, reason: str | None) -> None:
         assert f"W handler `f`: {reason}" in found + about(
             report_on(machine("a -> b", body)), "handler `f`:"
         )
+
+
+BUMP = "on f(i: String) { bump(i) } on bump(i: String)"
+
+
+@pytest.mark.parametrize(
+    ("sections", "doubtful"),
+    [
+        (
+            f'state m {{ a -> a {{ effect {{ f(_id) }} }} }} {BUMP} {{ transition(i, "a") }}',
+            ["f", "bump", "effect of a -> a"],
+        ),
+        (
+            f'state m {{ a -> b {{ guard {{ f(_id) }} }} }} {BUMP} {{ transition(i, "b") true }}',
+            ["f", "bump", "guard of a -> b"],
+        ),
+        (
+            f"state m {{ a -> b c -> d {{ effect {{ f(_id) }} }} }} {BUMP} {{ transition(i, i) }}",
+            ["f", "bump", "effect of c -> d"],
+        ),
+        (
+            'state m { initial: x * -> x { effect { transition(_id, "x") } } }'
+            ' on f(i: String) { transition(i, "x") }',
+            ["effect of * -> x"],
+        ),
+        (
+            "memory { s: Map<String, Int> [persistent] invariant f(1) } state m { a -> b }"
+            ' on f(n: Int) { s.set("k", n) true }',
+            ["f", "invariant of s"],
+        ),
+        ("state m { a -> b } on count(n: Int) { if n > 0 { count(n) } }", ["count"]),
+        (
+            "state m { a -> a { guard { f(_id) } effect { g(_id) } } }"
+            ' on f(i: String) { i != "" } on g(i: String) { transition(i, "b") }',
+            [],
+        ),
+        (
+            "state m { initial: a a -> b { effect { next(_id) } } b -> c }"
+            ' on next(i: String) { transition(i, "c") } on f(i: String) { transition(i, "b") }',
+            [],
+        ),
+    ],
+)
+def test_recursion_through_what_runs_without_a_call(sections: str, doubtful: list[str]) -> None:
+    """A transition runs guards and effects, a write runs invariants: a circle through these ends in
+    a stack overflow, too."""
+    found = about(report_on(f"cell A {{ {sections} }}"), "terminat") + about(
+        report_on(f"cell A {{ {sections} }}"), RECURSION
+    )
+    assert {line for line in found if line.startswith("W")} == {
+        f"W handler `{name}`: {RECURSION}" for name in doubtful
+    }
+    assert any(line.startswith("P termination") for line in found) == (not doubtful)
+
+
+def test_a_handler_that_calls_an_endless_one_elsewhere_is_no_pass() -> None:
+    program = machine("a -> b", "on f() { spin() }") + "cell B { on spin() { while true { 1 } } }"
+    line = "W handler `f`: calls `B.spin`, which may not terminate"
+    assert line in lines(report_on(program))
+    assert not about(report_on(program), "structurally")
 
 
 def test_timers_are_examined_too() -> None:
@@ -321,6 +383,13 @@ def test_nothing_may_rest_when_final_is_empty() -> None:
     report = report_on(machine("initial: a a -> b"), "[verify]\nfinal = []")
     assert "F deadlock states: [b]" in lines(report)
     assert report.verdicts[0].counter_example == ("a", "b")
+
+
+def test_a_final_state_that_is_gone_lets_no_other_be_one() -> None:
+    """Not even when it was the only one: the sinks that are left are none of the user's."""
+    report = report_on(machine("initial: a a -> b"), '[verify]\nfinal = ["done"]')
+    assert "F deadlock states: [b]" in lines(report)
+    assert not report.passed
 
 
 def test_a_computed_target_in_another_cell_ends_isolation() -> None:

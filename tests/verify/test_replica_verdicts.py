@@ -7,7 +7,8 @@ from verify_programs import lines, manifest_of, report_on
 
 from somac.frontend.load import load_text
 from somac.verify import verify
-from somac.verify.output import json_report, replica_lines, tally_lines, text_report
+from somac.verify.data import json_report
+from somac.verify.output import replica_lines, tally_lines, text_report
 from somac.verify.report import Report
 
 TRADE = """\

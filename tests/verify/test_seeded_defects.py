@@ -18,7 +18,7 @@ from somac.frontend.program import Program
 from somac.verify.composition import composition_blocks, protocol_blocks
 from somac.verify.distribution import distribution_block
 from somac.verify.report import Check
-from somac.verify.termination import termination_checks
+from somac.verify.termination import Endings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = ["pricing", "pricing-paper", "jobqueue", "chat", "inventory", "kv"]
@@ -48,8 +48,9 @@ HANDLER = re.compile(r"^    on (\w+)\(([^)]*)\) \{", re.MULTILINE)
 
 
 def endings(program: Program) -> Iterator[Check]:
+    judge = Endings(program)
     for cell in program.live:
-        yield from termination_checks(program, cell)
+        yield from judge.checks(cell)
 
 
 def endless(text: str) -> Iterator[str]:

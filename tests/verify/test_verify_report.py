@@ -6,7 +6,8 @@ import json
 
 from verify_programs import PARCEL, PARCEL_TOML, machine, report_on
 
-from somac.verify.output import json_report, step_lines, summary, tally_lines, text_report
+from somac.verify.data import json_report, summary
+from somac.verify.output import replica_lines, step_lines, tally_lines, text_report
 from somac.verify.report import Report
 
 WORKED_EXAMPLE = """\
@@ -68,6 +69,24 @@ def test_each_step_names_who_takes_it_and_where() -> None:
     ]
 
 
+def test_each_step_of_a_witness_names_who_takes_it_and_where() -> None:
+    report = report_on(PARCEL, '[verify]\nctl = { lost = "EF lost" }')
+    assert step_lines(report) == [
+        "steps of the witness to lost: EF(lost):",
+        "  packed → shipped: `ship` (app.cell:6)",
+        "  shipped → lost: `close` (app.cell:8)",
+    ]
+
+
+def test_the_calls_in_a_diagram_are_named_below_it() -> None:
+    shown = replica_lines(report_on(FORKED, FORKED_TOML))
+    at = next(number for number, line in enumerate(shown) if "can be lost" in line)
+    assert shown[at + 6 : at + 8] == [
+        "      open → executed: `execute`, `cancel` (app.cell:5)",
+        "      open → cancelled: `cancel` (app.cell:6)",
+    ]
+
+
 def test_a_step_that_nobody_takes_is_shown_where_it_is_declared() -> None:
     report = report_on(machine("a -> b"), '[verify]\nnever = ["b"]')
     assert step_lines(report)[1] == "  a → b: no handler (app.cell:2)"
@@ -76,7 +95,11 @@ def test_a_step_that_nobody_takes_is_shown_where_it_is_declared() -> None:
 def test_json_has_the_documented_keys() -> None:
     text = json_report(report_on(PARCEL, PARCEL_TOML))
     data = json.loads(text)
-    assert list(data) == ["passed", "state_machines", "temporal"]
+    assert [key for key in data if key not in ("cluster", "replicas")] == [
+        "passed",
+        "state_machines",
+        "temporal",
+    ]
     first = data["state_machines"][0]
     assert list(first) == ["checks", "initial", "name", "states", "terminal_states"]
     assert first["checks"][5]["status"] == "warning"
@@ -85,8 +108,64 @@ def test_json_has_the_documented_keys() -> None:
         "message": "after reaching 'shipped', predicate can be avoided",
         "passed": False,
         "property": "after('shipped', state != 'packed')",
+        "steps": [
+            {"file": "app.cell", "from": source, "handlers": [by], "line": line, "to": target}
+            for source, target, by, line in [
+                ("packed", "shipped", "ship", 6),
+                ("shipped", "lost", "close", 8),
+                ("lost", "packed", "retry", 10),
+            ]
+        ],
     }
     assert text == json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+FORKED = """\
+cell Trades {
+    memory { trades: Map<String, String> [persistent] }
+    scale { replicas: 3 shard: trades consistency: eventual tolerance: 1 }
+    state trade { initial: open  open -> executed  open -> cancelled }
+    on execute(id: String) { transition(id, "executed") }
+    on cancel(id: String, t: String) { transition(id, t) }
+}
+"""
+FORKED_TOML = """\
+[verify]
+never = ["lost"]
+[verify.after.executed]
+never = ["cancelled"]
+"""
+
+
+def test_json_has_what_was_found_of_replicas_and_of_the_cluster() -> None:
+    data = json.loads(json_report(report_on(FORKED, FORKED_TOML)))
+    (replicas,), (cluster,) = data["replicas"], data["cluster"]
+    assert (replicas["name"], cluster["name"]) == ("trade", "Trades/scale")
+    assert replicas["title"].startswith("lifecycle 'trade' on replicas (consistency: eventual): ")
+    (lost,) = [c for c in replicas["checks"] if "can be lost" in c["message"]]
+    assert lost["status"] == "warning"
+    assert lost["diagram"][0].split() == ["replica", "1", "replica", "2"]
+    assert {check["status"] for check in cluster["checks"]} == {"pass"}
+    assert [note.partition(":")[0] for note in data["notes"]] == ["cell 'Trades'"]
+    assert [(w["level"], w.get("line")) for w in data["warnings"]] == [("warning", 4), ("note", 6)]
+    assert data["warnings"][0]["file"] == "soma.toml"
+
+
+def test_a_certificate_has_what_was_found_of_replicas_and_of_the_cluster() -> None:
+    data = summary(report_on(FORKED, FORKED_TOML))
+    (replicas,), (cluster,) = data["replicas"], data["cluster"]
+    assert "diagram" not in json.dumps(data)
+    assert {check["status"] for check in replicas["checks"]} >= {"fail", "warning"}
+    assert {check["status"] for check in cluster["checks"]} == {"pass"}
+    assert len(data["warnings"]) == 1
+    parcel = summary(report_on(PARCEL, PARCEL_TOML))
+    assert parcel["properties"][2]["steps"][1] == {
+        "from": "shipped",
+        "to": "lost",
+        "handlers": ["close"],
+        "file": "app.cell",
+        "line": 8,
+    }
 
 
 def test_nothing_to_report() -> None:
