@@ -12,7 +12,7 @@ import pytest
 import trio
 from cluster_cells import ManualClock, Shop
 
-from somart import App, Cell, ProgramSpec, SomaError, handler
+from somart import App, Cell, ProgramSpec, SomaError, handler, limits
 from somart.consensus.core import HardState, Raft, RaftConfig
 from somart.consensus.log import Log
 from somart.consensus.messages import Configuration
@@ -267,6 +267,8 @@ def test_a_node_whose_disk_is_full_refuses_for_certain_until_there_is_room(
     def refuse(_: Database, changes: Changes) -> None:
         raise storage_error(f"no room for {len(changes)}")
 
+    monkeypatch.setattr(limits, "INLINE_COMMIT_SECONDS", 60.0)  # no thread writes
+
     async def body(node: Solo) -> None:
         await node.call("put", "stock", "x", 1)
         assert node.engine.stalled() == ""
@@ -275,9 +277,9 @@ def test_a_node_whose_disk_is_full_refuses_for_certain_until_there_is_room(
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(node.call, "put", "stock", "x", 2)  # it waits
                 while not node.engine.stalled():
-                    await trio.sleep(0.01)  # the disk has a thread of its own
+                    await trio.lowlevel.checkpoint()
                 with pytest.raises(SomaError, match="the disk of this node takes") as refused:
-                    await node.call("put", "stock", "x", 3)
+                    await node.call("put", "stock", "y", 3)
                 assert refused.value.kind == NO_QUORUM
                 full.undo()
                 node.clock.now += RETRY_STORE_MS
