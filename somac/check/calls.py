@@ -176,8 +176,12 @@ class Names:
             yield from self._payload(node, name, len(variant.decl.types), len(args))
         elif name == "delegate" and len(args) >= 2:
             yield from self._delegate(node, args)
-        elif self.body.native or name in self.body.bound or self._builtin(name, len(args)):
+        elif self.body.native or name in self.body.bound:
             return  # native.py judges native handlers; a variable may hold a lambda
+        elif self._builtin(name, len(args)):
+            if piped and not BUILTINS[name].pipe:
+                fix = f"write `{name}(…)` with the value as its first argument"
+                yield self._error("E202", f"undefined function: {name}", node, fix)
         else:
             yield from self._handler(node, name, len(args))
 

@@ -16,6 +16,7 @@ from .routines import (
     BuiltinCall,
     HandlerCall,
     LocalCall,
+    Unknown,
     VariantCall,
     pipe_parts,
     slot_target,
@@ -58,6 +59,9 @@ class Calls(Access):
     def call_of(self, node: n.Node, name: str, args: tuple[n.Expr, ...], piped: bool = False) -> Ex:
         """A call by name; `node` is the one that carries the name."""
         target = self.routines.call(self.routine, node, name, args)
+        no_pipe = isinstance(target, BuiltinCall) and not target.builtin.pipe
+        if piped and (no_pipe or isinstance(target, VariantCall)):
+            target = Unknown(name, None)
         if isinstance(target, BuiltinCall):
             if not target.builtin.supported:
                 error = f"unsupported({string(name)}, {string(target.builtin.family)})"

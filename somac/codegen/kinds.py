@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..frontend import nodes as n
 from ..frontend.builtins import HIGHER_ORDER
 from .effects import Effects
+from .fresh import in_place_form
 from .routines import (
     SLOT_METHODS,
     BuiltinCall,
@@ -241,6 +242,10 @@ class Kinds:
             if own and isinstance(value, n.Binary):
                 left, right = self.expr(routine, value.left), self.expr(routine, value.right)
                 return self._truncated(left, right)
+            form = in_place_form(node)
+            if form is not None and form[0] == "append" and isinstance(value, n.Call):
+                kinds = [self.expr(routine, argument) for argument in value.args]
+                return list_shape("push", value.args, kinds)
             return self.expr(routine, value)
         var = routine.scopes.var(node)
         left = self.variable(var) if var is not None else ANY

@@ -186,7 +186,8 @@ class RoutineLowering(Matching):
         elif kind == k.LIST:
             self.out.add(f"{var.py} = [*{var.py}, {self.argument_list(values)}]")
         else:
-            text = f"{self.use('std')}.push({var.py}, {self.argument_list(values)})"
+            grow = "append" if name == "append" else "push"
+            text = f"{self.use('std')}.{grow}({var.py}, {self.argument_list(values)})"
             self.out.add(f"{var.py} = {text}")
         return True
 

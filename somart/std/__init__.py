@@ -44,7 +44,7 @@ from .higher_order import filter_ as filter
 from .higher_order import map_ as map
 from .http_client import http_get, http_post
 from .links import link, subscribe, ws_connect, ws_send
-from .lists import bottom, distinct, flatten, nth, push, reverse, sort, top
+from .lists import append, bottom, distinct, flatten, nth, push, reverse, sort, top
 from .lists import enumerate_ as enumerate
 from .lists import list_ as list
 from .lists import range_ as range
@@ -141,6 +141,7 @@ __all__ = [
     "all_async",
     "any",
     "any_async",
+    "append",
     "approve",
     "avg_by",
     "band",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import type_error
+from ..errors import type_error, undefined_function
 from ..values.kinds import Value, operator_kind
 from ..values.numbers import as_int
 from ..values.text import text
@@ -28,6 +28,13 @@ def list_(*args: Value) -> list[Value]:
 def push(*args: Value) -> list[Value]:
     """The list with the other arguments appended."""
     return list_(*args)
+
+
+def append(xs: Value, *items: Value) -> list[Value]:
+    """`x = append(x, a)`, the only place where it is a function: Lists have it (builtins §1.6)."""
+    if type(xs) is not list:
+        raise undefined_function("append")
+    return [*xs, *items]
 
 
 def nth(*args: Value) -> Value:
