@@ -18,13 +18,14 @@ from .walking import Steps, compiled, find_machine, take
 if TYPE_CHECKING:
     from somart.app import App
     from somart.merge import Register, Stamp
+    from somart.spec import ProgramSpec
 
 Happening = Sequence[Any]  # what happens, at which replica (from 1), and more
 DOWN = "(down)"
 
 
 def settle(
-    source: Path,
+    program: Path | ProgramSpec,
     machine: str,
     entity: str,
     replicas: int,
@@ -46,9 +47,9 @@ def settle(
     from somart.app import App
     from somart.engines.standalone import StandaloneEngine
 
-    program = compiled(source)
+    spec = compiled(program)
     with ExitStack() as stack:
-        apps = [stack.enter_context(App(program, StandaloneEngine(None))) for _ in range(replicas)]
+        apps = [stack.enter_context(App(spec, StandaloneEngine(None))) for _ in range(replicas)]
         nodes = [_Replica(app, machine, entity, number + 1) for number, app in enumerate(apps)]
         for node in nodes:
             for _, target, takers in stem:

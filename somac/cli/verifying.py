@@ -50,7 +50,7 @@ def _verify(paths: Sequence[str], as_json: bool, strict: bool, tests: str | None
 
 def _emit(report: Report, source: Path, folder: Path) -> bool:
     """Writes a test for each counter-example; tells and gives False when that cannot be."""
-    from ..verify.emitted import MARK, emitted_tests
+    from ..verify.emitted import MARK, emitted_tests, left_out
 
     seen_from_there = Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
     files = emitted_tests(report, seen_from_there)
@@ -66,6 +66,8 @@ def _emit(report: Report, source: Path, folder: Path) -> bool:
         report_error(f"cannot write tests to '{error.filename}': {error.strerror}")
         return False
     remark(f"tests: {len(files)} written to {folder}")
+    for what in left_out(report):
+        remark(f"tests: none for {what}")
     return True
 
 

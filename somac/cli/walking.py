@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isawaitable
-from itertools import islice, product
+from itertools import count, islice, product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .building import build_package
 from .pipeline import compile_in_memory, read_runnable
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ Takers = Sequence[tuple[str, Values]]
 Steps = Sequence[tuple[str, str, Takers]]
 TRIES_MAX = 500  # calls of one handler for one step
 MACHINE = "transition"
+_NUMBERS = count()
 
 
 class Visit(NamedTuple):
@@ -30,25 +36,26 @@ class Visit(NamedTuple):
     by: str
 
 
-def walk(source: Path, machine: str, entity: str, steps: Steps) -> list[str]:
+def walk(program: Path | ProgramSpec, machine: str, entity: str, steps: Steps) -> list[str]:
     """Leads an entity along steps (from, to, handlers) and gives the states that it was in.
 
     A step is taken by the first of its handlers that brings the entity there with some of the
     values to try as its arguments, and only if all refuse by the machine's own `transition`.
-    Raises SomaError when the runtime refuses a step, and ValueError when the program cannot be
-    read or has no such machine.
+    A program is one that was `built`, or a source to be compiled in memory. Raises SomaError when
+    the runtime refuses a step, and ValueError when the program cannot be read or has no such
+    machine.
     """
-    return [visit.state for visit in journey(source, machine, entity, steps)]
+    return [visit.state for visit in journey(program, machine, entity, steps)]
 
 
-def journey(source: Path, machine: str, entity: str, steps: Steps) -> list[Visit]:
+def journey(program: Path | ProgramSpec, machine: str, entity: str, steps: Steps) -> list[Visit]:
     """The same, with who took each step."""
     import trio
 
     from somart.app import App
     from somart.engines.standalone import StandaloneEngine
 
-    with App(compiled(source), StandaloneEngine(None)) as app:
+    with App(compiled(program), StandaloneEngine(None)) as app:
         cell, bound = find_machine(app, machine)
         path: list[Visit] = []
 
@@ -62,8 +69,30 @@ def journey(source: Path, machine: str, entity: str, steps: Steps) -> list[Visit
     return path
 
 
-def compiled(source: Path) -> ProgramSpec:
+@cache
+def built(source: Path) -> ProgramSpec:
+    """The package that `soma build` makes of a program, imported; once for all tests of a run.
+
+    Raises ValueError when it cannot be built.
+    """
+    with TemporaryDirectory() as folder:
+        if build_package(str(source), folder, None, shared=True, force=False):
+            raise ValueError(f"cannot build {source}")
+        (start,) = Path(folder).glob("*/__init__.py")
+        name = f"built_{next(_NUMBERS)}_{start.parent.name}"  # two sources can have one name
+        found = spec_from_file_location(name, start, submodule_search_locations=[str(start.parent)])
+        if found is None or found.loader is None:
+            raise ValueError(f"cannot import what was built of {source}")
+        package = sys.modules[name] = module_from_spec(found)
+        found.loader.exec_module(package)
+    program: ProgramSpec = package.PROGRAM
+    return program
+
+
+def compiled(source: Path | ProgramSpec) -> ProgramSpec:
     """A program, ready to run. Raises ValueError when it cannot be read."""
+    if not isinstance(source, Path):
+        return source
     unit = read_runnable(str(source))
     if unit is None:
         raise ValueError(f"cannot read {source}")

@@ -1,4 +1,5 @@
-"""Counter-examples as tests: one pytest file for each, which walks the path in the program."""
+"""Counter-examples as tests: one pytest file for each, which builds the program's package and walks
+the path in it."""
 
 from __future__ import annotations
 
@@ -34,6 +35,26 @@ def emitted_tests(report: Report, source: str) -> dict[str, str]:
     return files
 
 
+def left_out(report: Report) -> list[str]:
+    """The counter-examples that no test walks, each with the reason."""
+    found = [
+        f"{verdict.property}: there is no path to walk"
+        for verdict in report.verdicts
+        if not verdict.passed and not verdict.counter_example
+    ]
+    for survival in report.survivals:
+        told = {story.text for story in survival.stories}
+        why = "it is about replicas that go on for ever"
+        if survival.of_cluster:
+            why = "it is about the nodes of a cluster, not about a program"
+        found += [
+            f"{check.message}: {why}"
+            for check, diagram in survival.checks
+            if diagram and check.message not in told
+        ]
+    return found
+
+
 def _name(wanted: str, taken: dict[str, str]) -> str:
     stem = re.sub(r"[^a-z0-9]+", "_", wanted.lower()).strip("_")[:NAME_CHARACTERS].strip("_")
     name, number = stem, 1
@@ -44,29 +65,32 @@ def _name(wanted: str, taken: dict[str, str]) -> str:
 
 
 def _text(source: str, machine: str, name: str, verdict: Verdict) -> str:
-    attempts = [list(attempts_of(step)) for step in verdict.steps]
+    steps = verdict.steps
+    if verdict.loop is not None:  # twice, to show that it begins again
+        steps += steps[verdict.loop :]
+    attempts = [list(attempts_of(step)) for step in steps]
     lines = [
         f'"""{_plain(verdict.property)} of {_plain(machine)} does not hold: here is a path.',
         "",
-        f"{MARK}. It passes while the program can walk this path. When the program is",
-        "mended, or if a guard forbids a step, it fails at that step.",
+        f"{MARK}. It builds the package, and passes while the program in it can",
+        "walk this path. When it is mended, or if a guard forbids a step, it fails at that step.",
         '"""',
         "",
         "from pathlib import Path",
         "",
-        "from somac.cli.walking import walk",
+        "from somac.cli.walking import built, walk",
         "",
         f"SOURCE = Path(__file__).resolve().parent / {python(source)}",
         f"ENTITY = {python(_entity(attempts))}",
         "STEPS = [  # from, to, handlers that may take the step with values to try as arguments",
-        *map(_step, verdict.steps, attempts),
+        *map(_step, steps, attempts),
         "]",
         "",
         "",
         f"def test_{name}() -> None:",
-        f"    visited = walk(SOURCE, {python(machine)}, ENTITY, STEPS)",
+        f"    visited = walk(built(SOURCE), {python(machine)}, ENTITY, STEPS)",
         "    assert visited == [",
-        *(f"        {python(state)}," for state in _states(verdict.steps)),
+        *(f"        {python(state)}," for state in _states(steps)),
         "    ]",
     ]
     return "\n".join(lines) + "\n"
@@ -79,9 +103,9 @@ def _story_text(source: str, machine: str, name: str, story: Story) -> str:
     begin = [
         f'"""{_plain(story.text)}: {_plain(machine)} on {story.system.replicas} replicas.',
         "",
-        f"{MARK}. Each replica is the program on its own; what reaches it,",
-        "and when, is told below, and which write it keeps is decided by the runtime's merge code.",
-        "The test passes while this can happen.",
+        f"{MARK}. It builds the package. Each replica is the program in it, on",
+        "its own; what reaches it, and when, is told below, and which write it keeps is decided by",
+        "the runtime's merge code. The test passes while this can happen.",
         '"""',
         "",
     ]
@@ -94,7 +118,7 @@ def _story_text(source: str, machine: str, name: str, story: Story) -> str:
             + "\n"
         )
     first = stem(story)
-    arguments = f"SOURCE, {python(machine)}, ENTITY, {story.system.replicas}, STEM, STORY"
+    arguments = f"built(SOURCE), {python(machine)}, ENTITY, {story.system.replicas}, STEM, STORY"
     if story.causal:
         arguments += ", causal=True"
     steps = [*first, *(event.step for event in happenings if event.step is not None)]
@@ -103,6 +127,7 @@ def _story_text(source: str, machine: str, name: str, story: Story) -> str:
         "from pathlib import Path",
         "",
         "from somac.cli.replicating import settle",
+        "from somac.cli.walking import built",
         "",
         f"SOURCE = Path(__file__).resolve().parent / {python(source)}",
         f"ENTITY = {python(_entity(map(attempts_of, steps)))}",

@@ -78,6 +78,7 @@ class Verdict:
     counter_example: tuple[str, ...] = ()
     witness: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    loop: int | None = None  # where among the steps a lasso begins again
 
 
 @dataclass(frozen=True)

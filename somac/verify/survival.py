@@ -146,7 +146,7 @@ class _Judge:
                 yield self.told(("watch", number), failed(f"{text} does not survive"), text)
             elif seen in self.diagrams:
                 text = f"{text} does not survive for a client that switches replicas"
-                yield warned(text), self.diagrams[seen]
+                yield self.told(seen, warned(text))
             else:
                 yield self.claim(f"{text} holds on every replica and for every client")
 
@@ -177,11 +177,11 @@ class _Judge:
 
     def clients(self) -> tuple[Check, tuple[str, ...]]:
         """Whether what clients see goes with the lifecycle, wherever they read."""
-        for finding, diagram in self.diagrams.items():
+        for finding in self.diagrams:
             if finding[:2] == ("client", "backwards"):
                 before, after = (self.life.names[cast(int, state)] for state in finding[2:])
                 text = f"a client that switches replicas can see '{after}' after '{before}'"
-                return warned(f"{text}, which the lifecycle forbids"), diagram
+                return self.told(finding, warned(f"{text}, which the lifecycle forbids"))
         return self.claim("no client sees a history that the lifecycle forbids, wherever it reads")
 
     def told(

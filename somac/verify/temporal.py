@@ -171,6 +171,7 @@ class Judge:
             message,
             counter_example=tuple(words(trace, self.life.names)),
             steps=self.steps(trace),
+            loop=trace.loop,
         )
 
     def steps(self, trace: Trace) -> tuple[Step, ...]:

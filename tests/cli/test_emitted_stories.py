@@ -55,6 +55,9 @@ def test_the_stories_happen_to_running_programs(soma, cell, tmp_path: Path, leve
     (stated,) = [text for name, text in tests.items() if "does_not_survive" in name]
     assert '("acknowledges", 1, "executed", 0, [("execute", [[ENTITY], ' in lost + stated
     assert ("causal=True" in lost) == (level == "causal")
+    switching = [text for name, text in tests.items() if "client_that_switches" in name]
+    assert switching
+    assert all('("reads", ' in text for text in switching)
     assert f"{len(tests)} passed" in run(tmp_path / "found")
     if level == "eventual":
         mended = TRADE.format(level=level).replace("confirmed -> cancelled", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from somac.cli.walking import journey, walk
+from somac.cli.walking import built, journey, walk
 from somart.errors import SomaError
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -71,6 +71,9 @@ def test_lassos_and_formulas_are_walked_too_and_fail_once_mended(
     assert soma("verify", path, "--emit-tests", "deep/tests").code == 1
     folder = tmp_path / "deep" / "tests"
     assert len(list(folder.glob("test_*.py"))) == 4
+    lasso = (folder / "test_job_eventually_state_in_done.py").read_text("utf-8")
+    states = re.findall(r'^        "(\w+)",$', lasso, re.MULTILINE)
+    assert states == ["new", "running", *["failed", "running"] * 2]
     done = passes(folder)
     assert done.returncode == 0, done.stdout
     (tmp_path / "app.cell").write_text(QUEUE.replace("failed -> running\n", "\n"), "utf-8")
@@ -187,6 +190,30 @@ def test_handlers_are_called_with_arguments_that_they_take(
     machine = re.findall(r"^    state (\w+)", text, re.MULTILINE)[0]
     visits = journey(found["SOURCE"], machine, found["ENTITY"], found["STEPS"])
     assert [visit.by for visit in visits[1:]] == takers
+
+
+def test_the_package_is_built_and_what_cannot_be_built_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "app.cell"
+    source.write_text(QUEUE, "utf-8")
+    program = built(source)
+    assert built(source) is program
+    module = sys.modules[program.cells[0].__module__]
+    assert (module.__file__ or "").endswith("app/queue.py")
+    assert walk(program, "job", "e", [("new", "running", [])]) == ["new", "running"]
+    wrong = tmp_path / "wrong.cell"
+    wrong.write_text("cell A { on f() { nobody() } }", "utf-8")
+    with pytest.raises(ValueError, match="cannot build"):
+        built(wrong)
+
+
+def test_what_no_path_shows_has_no_test_and_that_is_said(soma, cell) -> None:
+    path = cell(QUEUE)
+    cell(f'{PACKAGE}ctl = {{ back = "EF(done & EF new)" }}\n', "soma.toml")
+    done = soma("verify", path, "--emit-tests", "found")
+    assert done.err.splitlines()[-2:] == [
+        "tests: 0 written to found",
+        "tests: none for back: EF(done & EF(new)): there is no path to walk",
+    ]
 
 
 @pytest.mark.slow

@@ -5,6 +5,12 @@ from __future__ import annotations
 import pytest
 from verify_programs import about, lines, machine, report_on
 
+from somac.codegen import generate, load_in_memory
+from somac.frontend.load import load_text
+from somac.manifest import Manifest
+from somart import App, SomaError
+from somart.engines.standalone import StandaloneEngine
+
 JOB = "initial: queued queued -> running -> failed -> queued running -> done"
 
 
@@ -342,6 +348,23 @@ def test_recursion_through_what_runs_without_a_call(sections: str, doubtful: lis
         f"W handler `{name}`: {RECURSION}" for name in doubtful
     }
     assert any(line.startswith("P termination") for line in found) == (not doubtful)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        machine("a -> a { effect { f(_id) } }", f'{BUMP} {{ transition(i, "a") }}'),
+        machine("a -> b { guard { f(_id) } }", f'{BUMP} {{ transition(i, "b") true }}'),
+        machine("a -> b { guard { f(_id) } }", 'on f(i: String) { transition(i, "b") }'),
+    ],
+)
+def test_such_a_circle_is_a_stack_overflow_at_run_time(program: str) -> None:
+    loaded = load_text(program).program
+    assert loaded is not None
+    spec = load_in_memory(generate(loaded, Manifest(), runtime="somart"))
+    with App(spec, StandaloneEngine(None)) as app, pytest.raises(SomaError) as failure:
+        app.call("A", "f", ("1",))
+    assert failure.value.message == "stack overflow (recursion depth exceeded)"
 
 
 def test_a_handler_that_calls_an_endless_one_elsewhere_is_no_pass() -> None:
