@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..frontend.load import os_message
 from .pipeline import compile_in_memory, read_runnable
 from .process import with_deep_stack
 from .running import LOG_SUFFIX
@@ -67,7 +68,7 @@ def append_entry(log: Path, entry: Entry, result: Value, tape: Tape) -> int:
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(to_json(line) + "\n")
     except OSError as error:
-        report(f"cannot write '{log}': {error.strerror}")
+        report(f"cannot write '{log}': {os_message(error)}")
         return 1
     return 0
 
@@ -107,7 +108,7 @@ def _read(path: Path) -> Iterator[Recorded]:
     try:
         lines = path.read_text("utf-8").split("\n")
     except OSError as error:
-        raise BadLog(f"cannot read '{path}': {error.strerror}") from error
+        raise BadLog(f"cannot read '{path}': {os_message(error)}") from error
     except UnicodeDecodeError as error:
         raise BadLog(f"'{path}' is not UTF-8 (byte {error.start})") from error
     for number, line in enumerate(lines, 1):

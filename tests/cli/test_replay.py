@@ -127,7 +127,7 @@ def test_at_stops_at_a_time(project: Path, capsys: pytest.CaptureFixture[str]) -
         (b"\n[1\n", "app.somalog:2 is no recorded call: "),
         (b"\xff", "'app.somalog' is not UTF-8 (byte 0)"),
         (b'{"v": 2}', "app.somalog:1 is no recorded call: version 2, this is version 1"),
-        (None, "cannot read 'app.somalog': No such file or directory"),
+        (None, "cannot read 'app.somalog': No such file or directory (os error 2)"),
     ],
 )
 def test_a_log_that_cannot_be_read(
