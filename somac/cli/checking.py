@@ -47,7 +47,8 @@ def check_outcome(path: str, as_json: bool) -> tuple[Outcome, list[str]]:
 
     loaded = load(path)
     if loaded.program is None:
-        return Outcome([["", _rendered(loaded.diagnostics)]], 1), []
+        found = loaded.diagnostics
+        return Outcome([["", _rendered(found)], ["", _more(found)]], 1), []
     manifest, about_manifest = load_manifest(path)
     wrong = [d for d in about_manifest if d.severity is Severity.ERROR]
     doubtful = [d for d in about_manifest if d.severity is not Severity.ERROR]
@@ -56,6 +57,7 @@ def check_outcome(path: str, as_json: bool) -> tuple[Outcome, list[str]]:
     counted = [*wrong, *(d for d in findings if not is_advice(d))]
     parts = [["", _rendered(advice)]]
     parts += [[json_report(counted), ""]] if as_json else _text_with_places(counted)
+    parts.append(["", _more([*counted, *advice])])
     failed = any(d.severity is Severity.ERROR for d in counted)
     sources = [source.path for source in loaded.program.sources]
     return Outcome(parts, int(failed)), sources
@@ -65,6 +67,16 @@ def _rendered(diagnostics: Sequence[Diagnostic]) -> str:
     from ..frontend.render import render
 
     return "".join(f"{render(d, colour=coloured())}\n" for d in diagnostics)
+
+
+def _more(found: Sequence[Diagnostic]) -> str:
+    """Where to read more about the findings: the spec's lines have no room for codes."""
+    shown = [d for d in found if d.span is not None and d.severity is not Severity.NOTE]
+    codes = list(dict.fromkeys(d.code for d in shown))
+    if not codes:
+        return ""
+    others = f" (also {', '.join(codes[1:])})" if len(codes) > 1 else ""
+    return f"more: soma explain {codes[0]}{others}\n"
 
 
 def _text_with_places(counted: Sequence[Diagnostic]) -> list[list[str]]:

@@ -187,7 +187,7 @@ def test_places_stand_below_their_findings_on_a_terminal(tmp_path: Path, cache: 
     lines = done.stdout.splitlines()
     assert lines[0] == "error: undefined function: nope"
     assert lines[1] == "  --> app.cell:2:16"
-    assert lines[-1] == "✗ 1 error(s), 0 warning(s)."
+    assert lines[-2:] == ["✗ 1 error(s), 0 warning(s).", "more: soma explain E202"]
 
 
 def test_check_counts_what_is_wrong_with_the_manifest(soma, cell) -> None:
