@@ -293,7 +293,7 @@ class Simulation:
     def _schedule_calls(self) -> None:
         settings, rng = self.settings, self.world.stream("calls")
         last = settings.healing
-        first = at = min(5_000, last // 10)
+        first = at = min(5_000, max(START_SPREAD_MS, last // 10), last // 2)
         moments = [m for fault in self._drawn for m in (fault.at, fault.at + fault.lasts)]
         for number in range(settings.calls):
             if rng.random() < BURST:
