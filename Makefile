@@ -52,6 +52,9 @@ soak: $(READY) ## the long campaigns: fuzzers, kills, examples, seeds, keys, fau
 	$(BIN)/python tests/soak/fuzz_bus.py $(SECONDS)
 	$(BIN)/python tests/soak/kill_campaign.py $(KILLS)
 	$(BIN)/python tests/soak/simulate_campaign.py $(SEEDS)
+	$(BIN)/python tests/soak/simulate_campaign.py ring 1000
+	$(BIN)/python tests/soak/simulate_campaign.py strong 1000
+	$(BIN)/python tests/soak/simulate_campaign.py ticks 1000
 	$(BIN)/python tests/soak/simulate_campaign.py mutants
 	$(BIN)/python tests/soak/raft_campaign.py 1000
 	$(BIN)/python tests/soak/many_keys.py $(KEYS)

@@ -201,7 +201,7 @@ class App:
                 del ended  # an error in it would keep this frame, and the frame the error
             if pause:
                 await _sleep(pause)
-        raise SomaError("too many conflicts with other nodes: try again", CONFLICT)
+        raise _too_many_conflicts()
 
     async def _run_once(
         self, owner: Cell, is_async: bool, body: Body, args: Sequence[Value]
@@ -284,7 +284,10 @@ class App:
                 except Conflict:
                     continue
         async with self._turns.alone():
-            return await self._attempt_async(body, args, tracking=self.engine.tracks)
+            try:
+                return await self._attempt_async(body, args, tracking=self.engine.tracks)
+            except Conflict:  # alone on this node, and still other nodes were first
+                raise _too_many_conflicts() from None
 
     async def _attempt_async(
         self,
@@ -416,6 +419,10 @@ class _Together:
 
     async def __aexit__(self, *_: object) -> None:
         self._turns.leave(self._alone)
+
+
+def _too_many_conflicts() -> SomaError:
+    return SomaError("too many conflicts with other nodes: try again", CONFLICT)
 
 
 async def _sleep(seconds: float) -> None:

@@ -89,7 +89,10 @@ def _simulate(wanted: Wanted) -> int:
 
 
 def _settings(wanted: Wanted) -> Settings:
-    from somart.simulate.faults import KINDS
+    from dataclasses import replace
+
+    from somart.cluster.config import ClusterConfig
+    from somart.simulate.faults import FORGET_MS, KINDS
     from somart.simulate.minimise import with_only
     from somart.simulate.simulation import Settings
 
@@ -100,6 +103,8 @@ def _settings(wanted: Wanted) -> Settings:
         raise BadRequest(f"unknown fault '{unknown[0]}'; there are {', '.join(KINDS)}")
     _check(wanted)
     settings = Settings(wanted.nodes, wanted.seed, wanted.minutes, names, wanted.calls)
+    if "expel" in names:
+        settings = replace(settings, config=ClusterConfig(forget_ms=FORGET_MS))
     try:
         settings = with_only(settings, wanted.only)
     except ValueError as error:
@@ -260,6 +265,7 @@ def replay_command(wanted: Wanted, outcome: Outcome) -> str:
 def _show_trace(outcome: Outcome, complete: bool) -> None:
     from somart.simulate.spacetime import render
 
-    names = [f"n{number + 1}" for number in range(outcome.settings.nodes)]
-    for line in render(outcome.trace, names, most=None if complete else 120, complete=complete):
+    for line in render(
+        outcome.trace, outcome.names, most=None if complete else 120, complete=complete
+    ):
         say(line)

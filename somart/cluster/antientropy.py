@@ -346,7 +346,7 @@ class Answers:
         self.has: Callable[[], VectorWire] = lambda: {}
         self.settled: Callable[[], Settled | None] = lambda: None
         self.serving: Callable[[], bool] = lambda: True
-        self.serves: Callable[[str, int], bool] = lambda table, segment: True
+        self.holds: Callable[[str, int], bool] = lambda table, segment: True
         self.collected: Callable[[str, int], int] = lambda table, segment: 0
         self.merge: Callable[[list[Write], VectorWire, Callable[[bool], None]], None] = self._merge
 
@@ -397,7 +397,7 @@ class Answers:
             if keys and full and differing:
                 break
             through += 1
-            if not self.serves(table, segment):
+            if not self.holds(table, segment):
                 lacking.append(segment)
             latest = self.collected(table, segment)
             if latest:

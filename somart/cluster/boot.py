@@ -20,6 +20,7 @@ from .bringing import Brought
 from .clocks import Clock, SystemClock
 from .config import ClusterConfig
 from .core import ClusterCore
+from .departing import Departure, staying
 from .driver import Driver
 from .feed import Feed
 from .handshake import Hello
@@ -47,7 +48,7 @@ LEAVING_SECONDS = 0.1
 READY_POLL_SECONDS = 0.02
 
 DRAIN_SECONDS = 10.0
-"""For a node that leaves for good: until the others have what it wrote."""
+"""For a node that leaves for good: until the others have what lies here."""
 
 ID_FILE = "node.id"
 _CHOICES = "--merge takes them into the cluster, --discard-local sets them aside"
@@ -358,43 +359,25 @@ class ClusterNode:
             problem = self.core.membership.remove(wanted.member)
             return Done(problem or f"'{wanted.member}' is out of the ring", bool(problem))
         if wanted.name == "leave":
-            problem = self._staying()
+            problem = staying(self.core)
             if not problem:
                 self._for_good = True
                 self.on_stop()
             return Done(problem or f"'{self.id}' leaves for good", bool(problem))
         return Done(f"this node knows no command '{wanted.name}'", True)
 
-    def _staying(self) -> str:
-        """Why this node cannot leave for good; empty if it can."""
-        core = self.core
-        assert core is not None
-        if len(core.membership.live()) < 2:
-            return "it is the only one alive: nobody would have the data"
-        replica = core.context.replica
-        single = sorted(table for table in replica.tables if replica.copies(table) == 1)
-        if single:
-            return f"the only copies of a part of {', '.join(single)} lie here (tolerance: 0)"
-        return ""
-
     async def _drained(self) -> bool:
-        """Whether the others have all that was written here; waits for it."""
+        """Whether the others have all that lies here; waits for it."""
         assert self.core is not None
+        departure = Departure(self.core)
         with trio.move_on_after(DRAIN_SECONDS):
             while True:
-                waiting = self._unsent()
+                waiting = departure.waiting_for()
                 if not waiting:
                     return True
                 await trio.sleep(READY_POLL_SECONDS)
-        self._log(f"cluster: stays a member, {', '.join(waiting)} have yet to get its commits")
+        self._log(f"cluster: stays a member, {', '.join(waiting)} have yet to get what lies here")
         return False
-
-    def _unsent(self) -> list[str]:
-        """The live members that have not acknowledged all that was written here."""
-        core = self.core
-        assert core is not None
-        streams = core.outbox.streams
-        return [id for id in core.membership.live() if id in streams and streams[id].pending]
 
     # --- what the HTTP server asks (`serve.site.Standing`) ---------------------------------------
 

@@ -132,9 +132,9 @@ class ClusterCore:
         self.fetching.on_complete = self._fetched
         self.answers.vector = self.causality.vector
         self.answers.has = self.causality.has
+        self.answers.holds = self.fetching.holds
         self.answers.settled = self.collecting.tell
         self.answers.collected = self.collecting.latest
-        self.answers.serves = self.reads.serves
         self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
         self.answers.merge = self._merge_pushed
         self.ids.wake = lambda: self.context.wake()

@@ -208,8 +208,12 @@ class Driver:
     # --- the group -------------------------------------------------------------------------------
 
     def _steer(self, service: Service, now: int) -> None:
-        """As the leader, lets the group follow the membership."""
+        """As the leader, lets the group follow the membership; a node that is not in the group yet
+        says again that it is here."""
         if not service.leads:
+            if self.engine.origin not in service.raft.configuration.members():
+                here = Here(self.engine.origin)
+                self._outputs += [Send(peer, here) for peer in self.core.context.linked]
             return
         raft, members = service.raft, self.core.membership.members
         present = {

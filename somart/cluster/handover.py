@@ -35,7 +35,8 @@ class Fetching:
 
     `whole` are the tables that lie on all members, to be had from any that is ready; `parts` are
     segments of sharded tables. Under causal all is fetched from `everyone`: only what all together
-    have makes a vector. `on_complete` is called when nothing is missing any more.
+    have makes a vector, and `parts` have to come from one who holds them. `on_complete` is called
+    when nothing is missing any more.
     """
 
     def __init__(self, context: Context, begin: Begin) -> None:
@@ -61,6 +62,10 @@ class Fetching:
         """Whether this node has all of a segment that is its own."""
         if self.everyone is not None:
             return False
+        return self.holds(table, segment)
+
+    def holds(self, table: str, segment: int) -> bool:
+        """Whether all of a segment is here and belongs here, served yet or not."""
         if self._context.replica.copies(table) is None:
             return not self.whole
         return segment not in self.parts.get(table, ()) and self._context.owns(table, segment)
@@ -93,16 +98,26 @@ class Fetching:
         self.whole = any(
             self._context.replica.copies(t) is None for t in self._context.replica.tables
         )
+        if self._context.causal:
+            self._everything_but({})
+            return
         self._owned = {}
         self.parts = {}
         self._under_way = True
-        if self._context.causal:
-            self.whole = False
-            self.everyone = {}
-            self.assume_all()
-            self.on_begin()
-        else:
-            self.ring_changed()
+        self.ring_changed()
+
+    def _everything_but(self, held: dict[str, frozenset[int]]) -> None:
+        """Causal: anew from everyone, with segments that are here already."""
+        self.whole = False
+        self.everyone = {}
+        self._under_way = True
+        self.assume_all()
+        self.parts = {}
+        for table, owned in self._owned.items():
+            missing = sorted(owned - held.get(table, frozenset()))
+            if missing:
+                self.parts[table] = {segment: [] for segment in missing}
+        self.on_begin()
 
     def assume_all(self) -> None:
         """What lies here is all that there is: the node was not away for long, or founds."""
@@ -111,16 +126,15 @@ class Fetching:
 
     def ring_changed(self) -> None:
         """Other segments may be its own now."""
+        if self._context.causal:
+            self._ring_changed_causally()
+            return
         for table, copies in self.sharded():
             owned = self._context.segments_of(self._context.me, copies)
             before = self._owned.get(table, frozenset())
             if owned == before:
                 continue
             self._owned[table] = owned
-            if self._context.causal:
-                if owned - before and self.everyone is None:
-                    self.everything()
-                continue
             parts = self.parts.setdefault(table, {})
             for segment in sorted(owned - before):
                 parts.setdefault(segment, [])
@@ -129,6 +143,20 @@ class Fetching:
                 del parts[segment]
             if not parts:
                 del self.parts[table]
+
+    def _ring_changed_causally(self) -> None:
+        held: dict[str, frozenset[int]] = {}
+        more = False
+        for table, copies in self.sharded():
+            owned = self._context.segments_of(self._context.me, copies)
+            before, parts = self._owned.get(table, frozenset()), self.parts.get(table, {})
+            held[table] = (owned & before) - parts.keys()
+            more = more or not owned <= before
+            self._owned[table] = owned
+            for segment in [segment for segment in parts if segment not in owned]:
+                del parts[segment]
+        if more:
+            self._everything_but(held)
 
     # --- fetching --------------------------------------------------------------------------------
 
@@ -158,8 +186,11 @@ class Fetching:
         peers = [m for m in context.others() if m in context.linked and m in context.present]
         todo = [peer for peer in peers if peer not in fetched]
         if not todo and any(peer in context.ready_ring.ids for peer in fetched):
-            self.everyone = None
-            self._check()
+            for table in list(self.parts):
+                self._sources(table)  # takes out what nobody can have
+            if not any(self.parts.values()):
+                self.everyone = None
+                self._check()
         for peer in todo:
             self._fetch_all_of(peer, fetched)
 
@@ -173,6 +204,11 @@ class Fetching:
                 fetched[peer] = True
                 self.step()
 
+        def through(name: str, page: Confirmed, lacking: list[int]) -> None:
+            if self.everyone is fetched:
+                self._came(peer, name, page, lacking)
+
+        comparison.on_segments = through
         comparison.on_end = end
         comparison.parts = [(table, sorted(owned)) for table, owned in self._owned.items()]
         comparison.compare([t for t in self._context.replica.tables if self._is_whole(t)])
@@ -202,9 +238,14 @@ class Fetching:
         comparison.compare([t for t in replica.tables if replica.copies(t) is None])
 
     def _fetch_parts(self, table: str) -> None:
-        context = self._context
-        if not context.linked and context.others():
+        if not self._context.linked and self._context.others():
             return
+        for peer, segments in self._sources(table).items():
+            self._fetch_from(peer, table, segments)
+
+    def _sources(self, table: str) -> dict[str, list[int]]:
+        """Whom to ask for which segments; those that nobody else can have are here."""
+        context = self._context
         chosen: dict[str, list[int]] = {}
         known: dict[tuple[tuple[str, ...], ...], str | None] = {}
         copies = context.replica.copies(table) or 0
@@ -218,8 +259,7 @@ class Fetching:
                 del self.parts[table][segment]  # nobody has it: nothing was ever there, or is left
             elif source is not None:
                 chosen.setdefault(source, []).append(segment)
-        for peer, segments in chosen.items():
-            self._fetch_from(peer, table, segments)
+        return chosen
 
     def _source(
         self, ready: tuple[str, ...], owners: tuple[str, ...], without: tuple[str, ...]
@@ -239,17 +279,21 @@ class Fetching:
             return
 
         def through(name: str, page: Confirmed, lacking: list[int]) -> None:
-            parts = self.parts.get(name, {})
-            absent = frozenset(lacking)
-            for segment in page:
-                if segment not in absent:
-                    parts.pop(segment, None)
-                elif segment in parts:
-                    parts[segment].append(peer)
+            self._came(peer, name, page, lacking)
 
         comparison.on_segments = through
         comparison.on_end = lambda ok: self._check()
         comparison.compare_segments(table, segments)
+
+    def _came(self, peer: str, table: str, page: Confirmed, lacking: list[int]) -> None:
+        """All that a peer has of these segments is here; of some it does not have all."""
+        parts = self.parts.get(table, {})
+        absent = frozenset(lacking)
+        for segment in page:
+            if segment not in absent:
+                parts.pop(segment, None)
+            elif segment in parts:
+                parts[segment].append(peer)
 
 
 class Handover:

@@ -175,8 +175,14 @@ class Application:
     def due(self) -> int | None:
         return None
 
-    def leave(self) -> None:
+    def leave(self, for_good: bool = False) -> None:
         pass
+
+    def staying(self) -> str:
+        return ""
+
+    def departure(self) -> Callable[[], bool]:
+        return lambda: True
 
     def take(self) -> Iterable[Output]:
         return ()

@@ -25,6 +25,7 @@ WINDOW = 12
 """Calls with consecutive numbers share names that are not used later: what went wrong with a key
 is not overwritten."""
 TRIES = 3
+"""How many nodes a client knows, at most: it turns to the next when it cannot connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ class Clients:
         self.send(up, operation)
 
     def _order(self, rng: Random, number: int) -> list[Machine]:
-        machines = list(self.simulation.machines)
-        return rng.sample(machines, min(TRIES, len(machines)))
+        machines = self.simulation.present()
+        return rng.sample(machines, min(rng.randint(1, TRIES), len(machines)))
 
     def choose(self, rng: Random, number: int) -> tuple[str, str, Sequence[Value]]:
         """What is called with the given number: cell, handler, arguments."""

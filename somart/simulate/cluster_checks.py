@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..cell import Cell
+from ..cluster.members import REMOVED
 from . import checks
 from .clients import Clients
 from .history import RUNNING
@@ -27,11 +28,14 @@ class ClusterClients(Clients):
         """What healed nodes still owe: the same members, the same data, all that was promised."""
         super().verdict()
         members: list[Member] = self.processes()
-        down = [machine.name for machine in self.simulation.machines if machine.process is None]
+        present = self.simulation.present()
+        down = [machine.name for machine in present if machine.process is None]
         if down:
             return [f"down: {' '.join(down)} did not start"]
         wrong = unsettled(members)
-        if not wrong:
+        if wrong:
+            self._remove_departed()
+        else:
             ledger = checks.Ledger(self.operations)
             wrong = [
                 *checks.unequal_replicas(members),
@@ -39,6 +43,13 @@ class ClusterClients(Clients):
                 *checks.strange_values(members, ledger),
             ]
         return wrong or checks.repeated_ids(self.operations)
+
+    def _remove_departed(self) -> None:
+        """As an operator does when a node's farewell was not heard."""
+        first, *_ = self.processes()
+        for machine in self.simulation.machines:
+            if not machine.enlisted and machine.life:
+                first.machine.do(lambda process, id=machine.name: process.membership.remove(id))
 
     def may_wipe(self, machine: Machine) -> bool:
         """A disk may go when all that it has is stored elsewhere, on nodes that are up."""
@@ -52,16 +63,19 @@ class ClusterClients(Clients):
 
 
 def unsettled(members: Sequence[Member]) -> list[str]:
-    """Nodes that do not see all others alive and ready."""
+    """Nodes that do not see all others, and nobody else, alive, ready and in the ring."""
     ids = {member.id for member in members}
     wrong = []
     for member in members:
         seen = {
             id: f"{known.state.status}, {known.state.ring}"
             for id, known in member.membership.members.items()
+            if id in ids or known.state.status != REMOVED
         }
         if seen != dict.fromkeys(seen.keys() | ids, "alive, ready"):
             wrong.append(f"unsettled: {member.id} sees {dict(sorted(seen.items()))}")
+        elif set(member.ring.ids) != ids:
+            wrong.append(f"ring: {member.id} has {member.ring.ids} for {sorted(ids)}")
     return wrong
 
 

@@ -18,6 +18,10 @@ SECOND = 1_000
 FIRST_MS = 15 * SECOND
 """A cluster may form undisturbed for so long."""
 ROLLING_PAUSE_MS = 12 * SECOND
+FORGET_MS = 90 * SECOND
+"""`forget_ms` of clusters in which somebody is to be expelled."""
+NEWCOMERS = 2
+"""How many machines may come to those of the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,16 @@ class Kind:
     span: tuple[int, int]
     nodes: Callable[[Random, int], tuple[int, ...]]
     extent: Callable[[Random], int] = field(default=lambda rng: 0)
+    whole: bool = False
+    """Whether it is left out when there is no time for all of it."""
+    newcomer: bool = False
+    """Whether a machine comes into it that was not there before: the last one of its nodes."""
 
 
 def draw(rng: Random, kinds: Sequence[str], nodes: int, until: int) -> tuple[Fault, ...]:
     """A schedule of faults that all begin before `until` (ms). Raises KeyError: unknown kind."""
     faults: list[Fault] = []
-    at = FIRST_MS
+    at, machines = FIRST_MS, nodes
     while kinds:
         at += int(rng.expovariate(1 / 22) * SECOND)
         if at >= until:
@@ -73,12 +81,22 @@ def draw(rng: Random, kinds: Sequence[str], nodes: int, until: int) -> tuple[Fau
         lasts = rng.randint(*kind.span) * SECOND + rng.randrange(SECOND)
         if name == "rolling":
             lasts = nodes * ROLLING_PAUSE_MS
-        elif at + lasts > until:
+        elif at + lasts > until and not kind.whole:
             lasts = max(SECOND, until - at)
-        fault = Fault(len(faults), name, at, lasts, kind.nodes(rng, nodes), kind.extent(rng))
-        if name != "rolling" or at + lasts <= until:
-            faults.append(fault)
+        who, extent = kind.nodes(rng, nodes), kind.extent(rng)
+        if kind.whole and at + lasts > until:
+            continue
+        if kind.newcomer:
+            if machines == nodes + NEWCOMERS:
+                continue
+            who, machines = (*who, machines), machines + 1
+        faults.append(Fault(len(faults), name, at, lasts, who, extent))
     return tuple(faults)
+
+
+def machines_of(faults: Sequence[Fault], nodes: int) -> int:
+    """How many machines there are, newcomers included."""
+    return max([nodes, *(node + 1 for fault in faults for node in fault.nodes)])
 
 
 # --- who -----------------------------------------------------------------------------------------
@@ -190,10 +208,32 @@ def _wipe(site: Site, fault: Fault) -> None:
         machine = site.machines[node]
         if site.may_wipe(machine):
             machine.wipe()
-            others = [other.address for other in site.machines if other is not machine]
-            machine.seeds = tuple(others[:1])  # a founder that is wiped is told whom to join
+            machine.seeds = _addresses(site, machine)[:1]  # also a founder is told whom to join
         else:
             machine.crash()
+
+
+def _addresses(site: Site, machine: Machine) -> tuple[str, ...]:
+    """Of the others that are to run."""
+    others = [other for other in site.machines if other is not machine and other.enlisted]
+    return tuple(other.address for other in others)
+
+
+def _join(site: Site, fault: Fault) -> None:
+    """A machine that nobody has seen yet starts."""
+    machine = site.machines[fault.nodes[-1]]
+    machine.seeds = _addresses(site, machine)
+    machine.enlisted = True
+    machine.start()
+
+
+def _depart(site: Site, fault: Fault) -> None:
+    site.machines[fault.nodes[0]].depart()
+
+
+def _departed(site: Site, fault: Fault) -> None:
+    site.machines[fault.nodes[0]].start()  # if it had to stay
+    _join(site, fault)
 
 
 def _skew(site: Site, fault: Fault) -> None:
@@ -256,7 +296,10 @@ KINDS: dict[str, Kind] = {
     "crash": Kind(_crash, _start, (0, 40), _one, _coin),
     "wipe": Kind(_wipe, _start, (1, 40), _one),
     "leave": Kind(_each(Machine.leave), _start, (5, 60), _one),
-    "rolling": Kind(_rolling, _nothing, (1, 1), _all),
+    "rolling": Kind(_rolling, _nothing, (1, 1), _all, whole=True),
+    "join": Kind(_join, _nothing, (1, 1), _nobody, newcomer=True),
+    "depart": Kind(_depart, _departed, (20, 60), _one, whole=True, newcomer=True),
+    "expel": Kind(_crash, _start, (115, 150), _one, _coin, whole=True),
     "pause": Kind(_each(Machine.pause), _each(Machine.resume), (1, 30), _one),
     "skew": Kind(_skew, _nothing, (1, 1), _one, _jump),
     "drift": Kind(_drift, _each(_no_drift), (10, 120), _one, lambda rng: rng.randint(-9999, 9999)),

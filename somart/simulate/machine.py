@@ -23,6 +23,9 @@ from .world import Timer, World
 RESTART_MS = 3_000
 LEAVING_MS = 2_000
 """How long a node that leaves may take to say so."""
+DRAIN_MS = 10_000
+"""How long one that leaves for good may wait until the others have what lies here."""
+DRAIN_POLL_MS = 100
 
 
 class Process(Protocol):
@@ -49,8 +52,14 @@ class Process(Protocol):
     def due(self) -> int | None:
         """When the next `tick` is wanted, by the monotonic clock."""
 
-    def leave(self) -> None:
+    def leave(self, for_good: bool = False) -> None:
         """The node is about to stop, and may tell the others."""
+
+    def staying(self) -> str:
+        """Why the node cannot leave for good; empty if it can."""
+
+    def departure(self) -> Callable[[], bool]:
+        """Begins to hand over what lies here; the result says, asked often, whether all is done."""
 
     def take(self) -> Iterable[Output]: ...
 
@@ -93,6 +102,8 @@ class Machine:
         self.seeds = seeds
         self.clock = NodeClock(world)
         self.disk = Disk(world.stream(f"disk/{name}"))
+        self.enlisted = True
+        """Whether it is to run: not yet, for a newcomer, and no more once it has left for good."""
         self.life = 0
         self.wipes = 0
         self.process: Process | None = None
@@ -211,7 +222,7 @@ class Machine:
 
     def start(self) -> None:
         """Begins a life on the disk as it is."""
-        if self.process is not None:
+        if self.process is not None or not self.enlisted:
             return
         self.life += 1
         self.world.note(self.name, "start", f"life {self.life}")
@@ -239,14 +250,39 @@ class Machine:
         """Ends a life without warning; `silent`: the power goes, connections are not closed."""
         self._end("crash", silent)
 
-    def leave(self) -> None:
+    def leave(self, for_good: bool = False) -> None:
         """The node says that it leaves, and stops a little later."""
         if self.process is None:
             return
-        self.world.note(self.name, "leave")
-        self.do(lambda process: process.leave())
+        self.world.note(self.name, "leave", "for good" if for_good else "")
+        self.enlisted = not for_good
+        self.do(lambda process: process.leave(for_good))
         life = self.life
         self.world.after(LEAVING_MS, partial(self._left, life))
+
+    def depart(self) -> None:
+        """The node leaves for good, if it may: as soon as the others have what lies here. Else it
+        stays a member, and stops in vain."""
+        process = self.process
+        refused = "it is down" if process is None else process.staying()
+        if process is None or refused:
+            self.world.note(self.name, "stays", refused)
+            return
+        self._hand_over(self.life, process.departure(), self.world.now + DRAIN_MS)
+
+    def _hand_over(self, life: int, done: Callable[[], bool], until: int) -> None:
+        if self.process is None or self.life != life:
+            return
+        if self._paused:
+            self._held.append(lambda: self._hand_over(life, done, until))
+        elif done():
+            self.leave(for_good=True)
+        elif self.world.now >= until:
+            self.leave()
+        else:
+            again = partial(self._hand_over, life, done, until)
+            self.world.after(DRAIN_POLL_MS, again)
+        self.drain()
 
     def _left(self, life: int) -> None:
         if self.life == life:

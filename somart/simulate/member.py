@@ -3,7 +3,7 @@ the bus has in production."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..app import App
 from ..cluster.boot import voters_of
 from ..cluster.core import ClusterCore
+from ..cluster.departing import Departure, staying
 from ..cluster.driver import Driver
 from ..cluster.handshake import Hello
 from ..cluster.leadership import Leadership
@@ -22,6 +23,7 @@ from ..cluster.records import stored_members, stored_record
 from ..cluster.ring import Ring
 from ..cluster.versions import ABSENT
 from ..cluster.versiontable import VersionTable
+from ..consensus.service import ServiceConfig
 from ..engines.consensus import ConsensusEngine
 from ..memory.table import Table
 from ..spec import ProgramSpec
@@ -66,9 +68,12 @@ class SimulatedClusterEngine(ConsensusEngine, OnSimulatedDisk):
 
 
 class Member(Application):
-    """One life of a node. `seeds` empty: it founds a cluster, unless its disk knows better."""
+    """One life of a node. `seeds` empty: it founds a cluster, unless its disk knows better.
+    `service`: bounds of its log, that a test may want narrower."""
 
-    def __init__(self, birth: Birth, spec: ProgramSpec) -> None:
+    def __init__(
+        self, birth: Birth, spec: ProgramSpec, service: ServiceConfig | None = None
+    ) -> None:
         super().__init__(birth, spec)
         engine: Any = self.app.engine
         self.engine: SimulatedClusterEngine = engine
@@ -93,6 +98,7 @@ class Member(Application):
             birth.rng,
             replicas=voters_of(spec),
             founder=founder,
+            service=service,
         )
         self._gate = Leadership(self.core, engine, birth.clock)
         self._waking = False
@@ -136,8 +142,15 @@ class Member(Application):
     def due(self) -> int | None:
         return self.driver.next_wakeup()
 
-    def leave(self) -> None:
-        self.driver.leave()
+    def leave(self, for_good: bool = False) -> None:
+        self.driver.leave(for_good)
+
+    def staying(self) -> str:
+        return staying(self.core)
+
+    def departure(self) -> Callable[[], bool]:
+        waiting_for = Departure(self.core).waiting_for
+        return lambda: not waiting_for()
 
     def take(self) -> Iterable[Output]:
         return self.driver.take()

@@ -27,6 +27,10 @@ START_SPREAD_MS = 3_000
 BURST = 0.75
 """Part of the calls that come right after another one: conflicts need company."""
 BURST_MS = 6
+NEAR = 0.5
+"""Part of the others that come when a fault begins or ends: what is under way then is cut."""
+NEAR_MS = 1_000
+"""At most so long before or after, mostly much less."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Outcome:
     bytes: int
     healed_ms: int
     """From the end of the faults until all checks held."""
+    names: tuple[str, ...] = ()
+    """Of the machines, those that came later included."""
     operations: Sequence[Operation] = ()
     """What clients asked for and were told, where the workload keeps that."""
 
@@ -139,21 +145,31 @@ class Simulation:
         self.world = World(settings.seed)
         self.network = Network(self.world, settings.config)
         self.workload = workload
-        first: tuple[str, ...] = ()
-        machines: list[Machine] = []
-        for number in range(settings.nodes):
-            name = f"n{number + 1}"
-            machine = Machine(name, self.world, self.network, settings.config, factory, first)
-            first = first or (machine.address,)
-            machines.append(machine)
-        self.machines = tuple(machines)
-        self.failures: list[Failure] = []
+        self._drawn = faults_of(settings)
         only = settings.only_faults
-        self.faults = tuple(f for f in faults_of(settings) if only is None or f.number in only)
+        self.faults = tuple(f for f in self._drawn if only is None or f.number in only)
+        self.machines = self._make_machines(factory)
+        self.failures: list[Failure] = []
         self._nursery: trio.Nursery | None = None
         self._running = 0
         self._wake: float | None = None
         self._said: set[str] = set()
+
+    def _make_machines(self, factory: Factory) -> tuple[Machine, ...]:
+        """Those of the beginning, and those that are to come."""
+        first: tuple[str, ...] = ()
+        machines: list[Machine] = []
+        for number in range(weather.machines_of(self._drawn, self.settings.nodes)):
+            name, config = f"n{number + 1}", self.settings.config
+            machine = Machine(name, self.world, self.network, config, factory, first)
+            machine.enlisted = number < self.settings.nodes
+            first = first or (machine.address,)
+            machines.append(machine)
+        return tuple(machines)
+
+    def present(self) -> list[Machine]:
+        """The machines that belong to the cluster now, also those that are down."""
+        return [machine for machine in self.machines if machine.enlisted]
 
     def may_wipe(self, machine: Machine) -> bool:
         return self.workload.may_wipe(machine)
@@ -224,6 +240,7 @@ class Simulation:
             self.network.messages,
             self.network.bytes,
             healed,
+            tuple(machine.name for machine in self.machines),
         )
 
     async def _play(self) -> int:
@@ -276,11 +293,14 @@ class Simulation:
     def _schedule_calls(self) -> None:
         settings, rng = self.settings, self.world.stream("calls")
         last = settings.healing
-        first = min(5_000, last // 10)
-        at = first
+        first = at = min(5_000, max(START_SPREAD_MS, last // 10), last // 2)
+        moments = [m for fault in self._drawn for m in (fault.at, fault.at + fault.lasts)]
         for number in range(settings.calls):
             if rng.random() < BURST:
                 at = min(last - 1, at + int(rng.expovariate(1 / BURST_MS)))
+            elif moments and rng.random() < NEAR:
+                at = rng.choice(moments) + int(rng.choice((-1, 1)) * NEAR_MS ** rng.random())
+                at = min(last - 1, max(first, at))
             else:
                 at = rng.randrange(first, last)
             if settings.only_calls is None or number in settings.only_calls:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from workloads import failures, run, settings_of
+from msgspec.structs import replace
+from workloads import CAMPAIGNS, failures, run, settings_of
 
-from somart.cluster import antientropy, collecting, replica, versions
+from somart.cluster import antientropy, collecting, departing, leadership, replica, versions
 from somart.cluster.causal import Causality
 from somart.cluster.context import Context
 from somart.cluster.core import ClusterCore
+from somart.cluster.departing import Departure
 from somart.cluster.handover import Fetching, Handover
 from somart.cluster.ids import Ids
 from somart.cluster.inbox import Inbox
@@ -385,6 +387,70 @@ def sends_keys_to_their_former_owner(patch: Patch) -> None:
     _no_anti_entropy(patch)
 
 
+# --- the ring ------------------------------------------------------------------------------------
+
+_RING = CAMPAIGNS["ring"].changes
+
+
+@mutant("ring", **_RING)
+def leaves_with_what_others_lack(patch: Patch) -> None:
+    """A node leaves for good when those who are there have its own commits (found by this
+    simulator)."""
+
+    def waiting_for(self: Departure) -> list[str]:
+        streams = self._core.outbox.streams
+        live = self._core.membership.live()
+        return [id for id in live if id in streams and streams[id].pending]
+
+    patch.setattr(departing, "_absent", lambda core: "")
+    patch.setattr(Departure, "waiting_for", waiting_for)
+
+
+@mutant("ring", **_RING)
+def hand_over_does_not_wait(patch: Patch) -> None:
+    """When somebody has joined, what is his now is shown to him and goes, whatever he says."""
+
+    def unconfirmed(self: Handover, table: str, segment: int, confirmed: Any) -> list[str]:
+        self._context.replica.forget(table, self._context.replica.keys_of(table, segment))
+        del self.foreign[table, segment]
+        return list(self._context.owners(table, segment))
+
+    patch.setattr(Handover, "_unconfirmed", unconfirmed)
+    patch.setattr(Fetching, "ring_changed", lambda self: self.assume_all())
+    _no_anti_entropy(patch)
+
+
+@mutant("ring", **{**_RING, "nodes": 3, "minutes": 12, "calls": 500, "faults": ("expel",)})
+def the_expelled_keep_what_they_had(patch: Patch) -> None:
+    """Who was taken out of the ring comes back with what others have deleted and forgotten."""
+    patch.setattr(ClusterCore, "_put_aside", lambda self: None)
+
+
+@mutant("ring counters logs", **_RING)
+def the_expelled_lose_what_they_wrote(patch: Patch) -> None:
+    """Who was taken out of the ring drops also what it alone has."""
+
+    def discard(self: ClusterCore) -> None:
+        self.journal.batches.clear()
+        plain(self)
+
+    plain = ClusterCore._put_aside
+    patch.setattr(ClusterCore, "_put_aside", discard)
+
+
+@mutant("walls", **_RING)
+def serves_segments_that_nobody_gave_it(patch: Patch) -> None:
+    """Causal: a newcomer to a segment is content with the members that it reaches (found by this
+    simulator)."""
+    plain = Fetching._everything_but
+
+    def everything_but(self: Fetching, held: Any) -> None:
+        plain(self, held)
+        self.parts = {}
+
+    patch.setattr(Fetching, "_everything_but", everything_but)
+
+
 # --- causal --------------------------------------------------------------------------------------
 
 
@@ -507,3 +573,23 @@ def strong_answers_come_before_the_quorum(patch: Patch) -> None:
         done(Outcome(TransactionId(self.node, self.session, self.number), self.revision))
 
     patch.setattr(Service, "propose", propose)
+
+
+# --- schedules of strong cells -------------------------------------------------------------------
+
+_TICKS = CAMPAIGNS["ticks"].changes
+
+
+@mutant("pulse", **_TICKS)
+def ticks_are_not_fenced(patch: Patch) -> None:
+    """A tick is applied whatever has been served since its node thought that it leads."""
+    plain = State._conflict
+    patch.setattr(
+        State, "_conflict", lambda self, proposal: plain(self, replace(proposal, due=None))
+    )
+
+
+@mutant("pulse", **_TICKS)
+def missed_ticks_are_lost(patch: Patch) -> None:
+    """A new leader goes on with what is due now."""
+    patch.setattr(leadership, "CATCH_UP_MS", 3_000)

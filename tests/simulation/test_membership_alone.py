@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec import json
 
@@ -47,8 +49,14 @@ class Member:
     def due(self) -> int | None:
         return self.membership.due()
 
-    def leave(self) -> None:
-        self.membership.leave()
+    def leave(self, for_good: bool = False) -> None:
+        self.membership.leave(for_good)
+
+    def staying(self) -> str:
+        return ""
+
+    def departure(self) -> Callable[[], bool]:
+        return lambda: True
 
     def take(self) -> list[Output]:
         outputs, changes = self.membership.take()
@@ -95,7 +103,7 @@ class Nobody:
         return False
 
 
-FAULTS = tuple(sorted(set(KINDS) - {"fulldisk", "wipe"}))
+FAULTS = tuple(sorted(set(KINDS) - {"fulldisk", "wipe", "join", "depart", "expel"}))
 
 
 def run(seed: int, nodes: int, faults: tuple[str, ...] = FAULTS) -> Outcome:

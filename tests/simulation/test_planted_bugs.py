@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from planted import MUTANTS
+from workloads import failures, run, settings_of
+
+from somart.cluster.driver import Driver
 
 SAMPLE = (
     "acknowledges_before_durable",
@@ -14,6 +17,9 @@ SAMPLE = (
     "ignores_dependencies",
     "keeps_what_is_not_its_own",
     "last_arrival_wins",
+    "leaves_with_what_others_lack",
+    "missed_ticks_are_lost",
+    "serves_segments_that_nobody_gave_it",
     "skips_gaps",
     "the_dead_stay_dead",
 )
@@ -28,3 +34,15 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_planted_bug_is_found(name: str) -> None:
     assert MUTANTS[name].found(30) is not None
+
+
+@pytest.mark.slow
+def test_a_newcomer_whose_greeting_is_lost_comes_into_the_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It tells the leader again who it is (found by simulation)."""
+    monkeypatch.setattr(
+        Driver, "connected", lambda self, hello, dialled: self.core.connected(hello.id, dialled)
+    )
+    outcome = run("strong", settings_of(3, nodes=3, minutes=2, faults=(), calls=40))
+    assert outcome.passed, failures("strong", outcome)

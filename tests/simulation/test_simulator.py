@@ -16,7 +16,7 @@ from somart.simulate.machine import Birth
 from somart.simulate.simulation import Outcome, Settings, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
-HARSH = tuple(sorted(set(KINDS) - {"wipe", "fulldisk"}))
+HARSH = tuple(sorted(set(KINDS) - {"wipe", "fulldisk", "join", "depart", "expel"}))
 
 
 def run(toy: type[Toy] = Toy, **settings: object) -> Outcome:

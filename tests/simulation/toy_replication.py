@@ -7,7 +7,7 @@ subclasses in the tests are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from somart.cluster.messages import Batch, Message, Received, VersionWire, Write
 from somart.cluster.outputs import Dial, Output, Send
@@ -108,8 +108,14 @@ class Toy:
     def due(self) -> int | None:
         return self.sent_at + RESEND_MS
 
-    def leave(self) -> None:
+    def leave(self, for_good: bool = False) -> None:
         pass
+
+    def staying(self) -> str:
+        return "its replicas are given"
+
+    def departure(self) -> Callable[[], bool]:
+        return lambda: False
 
     def take(self) -> list[Output]:
         outputs, self.outputs = self.outputs, []

@@ -4,51 +4,33 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from bundled import PER_KEY, Asking, Bundled, Choice, Figures
 from msgspec import msgpack
-from programs import program
+from strong_clients import Bank, Strong
+from tick_clients import Pulse
 
 from somart.cluster.causal import Causality
 from somart.cluster.config import ClusterConfig
+from somart.cluster.hashing import segment_of
+from somart.consensus.messages import SnapshotChunk
 from somart.errors import SomaError
 from somart.merge import joined
-from somart.simulate import histories
-from somart.simulate.cluster_checks import ClusterClients
-from somart.simulate.faults import KINDS
-from somart.simulate.histories import Call, History
+from somart.simulate.faults import FORGET_MS, KINDS
 from somart.simulate.history import ERROR, OK, UNKNOWN, Operation
-from somart.simulate.judging import judge
 from somart.simulate.machine import Machine
 from somart.simulate.member import Member
+from somart.simulate.minimise import only_text
 from somart.simulate.simulation import Outcome, Settings, simulate
 from somart.values import Value
 
-ALL = tuple(KINDS)
-Choice = tuple[str, str, Sequence[Value]]
-PER_KEY = 8
-"""A key is used by so many consecutive calls and then left alone."""
-
-
-class Bundled(ClusterClients):
-    """Clients of a program of the folder `cells`."""
-
-    name = ""
-
-    def __init__(self) -> None:
-        spec, entries = program(self.name)
-        super().__init__(spec, entries)
-
-    def results(self, handler: str, *, status: str = OK) -> list[Operation]:
-        """The calls of a handler that ended so."""
-        return [o for o in self.operations if o.handler == handler and o.status == status]
-
-    def pick(self, rng: Random, choices: dict[str, int]) -> str:
-        return rng.choices(list(choices), list(choices.values()))[0]
+MOVES = ("join", "depart", "expel")
+"""Faults that change who holds what."""
+ALL = tuple(kind for kind in KINDS if kind not in MOVES)
 
 
 class Registers(Bundled):
@@ -140,7 +122,7 @@ class Logs(Bundled):
         return wrong
 
 
-class Sharded(Bundled):
+class Sharded(Asking):
     name = "sharded"
 
     def choose(self, rng: Random, number: int) -> Choice:
@@ -153,35 +135,21 @@ class Sharded(Bundled):
         }
         return "Sharded", handler, args.get(handler, (key,))
 
+    def questions(self) -> Iterable[tuple[str, tuple[Value, ...]]]:
+        keys = sorted({o.args[0] for o in self.operations if o.handler == "store"})
+        return [("size", ()), ("every_key", ()), *(("fetch", (key,)) for key in keys[-10:])]
+
     def verdict(self) -> Sequence[str]:
-        return super().verdict() or self._final_reads()
+        return super().verdict() or self.last_answers() or self._differing()
 
-    def _final_reads(self) -> list[str]:
+    def _differing(self) -> list[str]:
         """Asked once all is well, every node gives the same full answer."""
-        asked = [o for o in self.operations if o.number < 0]
-        refused = [f"last read: {o}" for o in asked if o.status != OK]
-        if refused:  # what has just been handed over may not be served yet: a client asks again
-            self.operations = [o for o in self.operations if o.number >= 0]
-            return refused
-        if not asked:
-            keys = sorted({o.args[0] for o in self.operations if o.handler == "store"})
-            for machine in self.simulation.machines:
-                for handler in ("size", "every_key"):
-                    self._ask(machine, handler, ())
-                for key in keys[-10:]:
-                    self._ask(machine, "fetch", (key,))
-            return ["the last answers are not there yet"]
         answers: dict[str, set[str]] = {}
-        for operation in asked:
-            question = f"{operation.handler}{operation.args}"
-            answers.setdefault(question, set()).add(str(operation.result))
+        for operation in self.operations:
+            if operation.number < 0:
+                question = f"{operation.handler}{operation.args}"
+                answers.setdefault(question, set()).add(str(operation.result))
         return [f"answers differ: {question}: {a}" for question, a in answers.items() if len(a) > 1]
-
-    def _ask(self, machine: Machine, handler: str, args: tuple[Value, ...]) -> None:
-        now = self.simulation.world.now
-        operation = Operation(-1, machine.name, "Sharded", handler, args, now)
-        self.operations.append(operation)
-        self.send(machine, operation)
 
 
 class Causal(Bundled):
@@ -241,6 +209,7 @@ class Causal(Bundled):
     ) -> None:
         found = process.replicated("Wall.posts")
         assert found is not None
+        found[0].ready()
         lost = sorted(written - found[0].entries.keys())
         if lost:
             text = f"session: a client with its token does not see {lost} that it wrote"
@@ -255,6 +224,32 @@ def _both(token: str, other: str) -> str:
     return urlsafe_b64encode(msgpack.encode(both)).decode().rstrip("=")
 
 
+class Walls(Causal):
+    """The same, with posts that only their owners have."""
+
+    name = "walls"
+
+    def _check_session(
+        self, process: Member, operation: Operation, written: frozenset[str]
+    ) -> None:
+        serves = process.core.fetching.serves
+        here = (key for key in written if serves("Wall.posts", segment_of(key)))
+        super()._check_session(process, operation, frozenset(here))
+
+
+class Ring(Sharded):
+    """The same, with keys that are old when they are asked for or dropped."""
+
+    name = "ring"
+    cell = "sharded"
+
+    def choose(self, rng: Random, number: int) -> Choice:
+        cell, handler, args = super().choose(rng, number)
+        if handler in ("drop", "fetch"):
+            args = (f"k{rng.randrange(number + 1) // PER_KEY}-{rng.randrange(2)}",)
+        return cell, handler, args
+
+
 class Lifecycle(Bundled):
     name = "lifecycle"
 
@@ -264,99 +259,6 @@ class Lifecycle(Bundled):
             return "Orders", "place", (number,)
         handler = self.pick(rng, {"pay": 4, "ship": 3, "cancel": 1, "status": 2})
         return "Orders", handler, (rng.choice(placed),)
-
-
-class Strong(Bundled):
-    """All nodes together behave as one register per key and one journal."""
-
-    name = "strong"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._judged = False
-
-    def choose(self, rng: Random, number: int) -> Choice:
-        handler = self.pick(rng, {"write": 4, "read": 6, "swap": 6, "note": 2, "notes": 1})
-        key = f"k{number // (2 * PER_KEY)}"
-        before = [o.args[-1] for o in self.operations[-4:] if o.handler in ("write", "swap")]
-        args: dict[str, tuple[Value, ...]] = {
-            "write": (key, number),
-            "read": (key,),
-            "swap": (key, rng.choice([*before, 0]), number),
-            "note": (number,),
-            "notes": (),
-        }
-        return "Strong", handler, args[handler]
-
-    def verdict(self) -> Sequence[str]:
-        wrong = list(super().verdict()) or self._unequal() or self._last_reads()
-        if not wrong and not self._judged:
-            self._judged = True
-            for text in (*self._not_linearizable(), *self._records()):
-                self.simulation.fail(text)
-        return wrong
-
-    def _unequal(self) -> list[str]:
-        states = {m.id: sorted(map(repr, m.engine.strong.dump())) for m in self.processes()}
-        first = next(iter(states))
-        return [
-            f"replicas differ: {first} and {id}" for id in states if states[id] != states[first]
-        ]
-
-    def _last_reads(self) -> list[str]:
-        """Asked once all is well, every node answers."""
-        asked = [o for o in self.operations if o.number < 0]
-        refused = [f"last read: {o}" for o in asked if o.status != OK]
-        if refused:
-            self.operations = [o for o in self.operations if o.number >= 0]
-            return refused
-        if asked:
-            return []
-        now = self.simulation.world.now
-        keys = sorted({o.args[0] for o in self.operations if o.handler in ("write", "swap")})
-        for machine in self.simulation.machines:
-            for handler, *args in (("notes",), *(("read", key) for key in keys)):
-                operation = Operation(-1, machine.name, "Strong", handler, tuple(args), now)
-                self.operations.append(operation)
-                self.send(machine, operation)
-        return ["the last answers are not there yet"]
-
-    def _not_linearizable(self) -> list[str]:
-        outcomes = {OK: histories.OK, ERROR: histories.FAIL, UNKNOWN: histories.UNKNOWN}
-        calls = []
-        for number, o in enumerate(self.operations):
-            if o.handler in ("write", "read", "swap"):
-                name = "cas" if o.handler == "swap" else o.handler
-                result = None if o.handler == "write" else o.result
-                ended = o.ended if o.ended >= 0 else None
-                outcome = outcomes[o.status]
-                calls.append(Call(number, (name, *o.args), o.began, ended, outcome, result))
-        return judge(History("registers", tuple(calls), 0))
-
-    def _records(self) -> list[str]:
-        """Every acknowledged record is there once, and whoever looked saw a beginning of it all."""
-        kept = next(o.result for o in reversed(self.operations) if o.handler == "notes")
-        promised = {o.args[0] for o in self.results("note")}
-        wrong = [f"lost record: {number}" for number in sorted(promised - set(kept))]
-        if len(set(kept)) < len(kept):
-            wrong.append(f"repeated record: {kept}")
-        seen = [o for o in self.results("notes") if o.result != kept[: len(o.result)]]
-        return wrong + [f"order: {o} is no beginning of {kept}" for o in seen]
-
-    def may_wipe(self, machine: Machine) -> bool:
-        """A voter may go when the others know all that it does, and all votes are theirs."""
-        victim = machine.process
-        others = [other for other in self.processes() if other is not victim]
-        if not isinstance(victim, Member) or victim.engine.service is None:
-            return False
-        voters = victim.engine.service.raft.configuration.members()
-        return len(others) == len(self.simulation.machines) - 1 and all(
-            other.engine.idle
-            and other.engine.origin in voters
-            and other.engine.service.raft.configuration.members() == voters
-            and other.engine.service.raft.log.last == victim.engine.service.raft.log.last
-            for other in others
-        )
 
 
 class Ticker(Bundled):
@@ -383,12 +285,36 @@ class Ticker(Bundled):
         return []
 
 
+MIXED = (Registers, Counters, Logs, Sharded, Causal, Lifecycle, Ticker, Strong)
 WORKLOADS: dict[str, Callable[[], Bundled]] = {
-    kind.name: kind
-    for kind in (Registers, Counters, Logs, Sharded, Causal, Lifecycle, Ticker, Strong)
+    kind.name: kind for kind in (*MIXED, Ring, Walls, Bank, Pulse)
 }
 
-NAMES = tuple(WORKLOADS)
+
+@dataclass(frozen=True)
+class Campaign:
+    """Programs that share the seeds, and what sets their runs apart."""
+
+    names: tuple[str, ...]
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+FORGETFUL = ClusterConfig(forget_ms=FORGET_MS)
+CUTS = ("partition", "partition", "partition", "oneway", "partial")
+OTHERS = ("crash", "pause", "leave", "skew", "drift", "slowdisk", "loss")
+CAMPAIGNS = {
+    "mixed": Campaign(tuple(kind.name for kind in MIXED)),
+    "ring": Campaign(
+        ("ring", "walls", "causal", "ring", "walls", "counters", "logs"),
+        {"minutes": 8, "calls": 200, "faults": MOVES + MOVES + ALL, "config": FORGETFUL},
+    ),
+    "strong": Campaign(
+        ("bank", "bank", "bank", "strong"),
+        {"minutes": 8, "calls": 240, "faults": (*MOVES, "wipe", *ALL), "config": FORGETFUL},
+    ),
+    "ticks": Campaign(("pulse",), {"minutes": 4, "calls": 40, "faults": CUTS + OTHERS}),
+}
+NAMES = CAMPAIGNS["mixed"].names
 
 
 def settings_of(seed: int, **changes: Any) -> Settings:
@@ -397,21 +323,59 @@ def settings_of(seed: int, **changes: Any) -> Settings:
     return replace(chosen, **changes)
 
 
+def played(name: str, settings: Settings) -> tuple[Bundled, Outcome]:
+    """A simulation of a bundled program, with its clients afterwards."""
+    workload = WORKLOADS[name]()
+    if settings.config == ClusterConfig():
+        settings = replace(settings, config=workload.config)
+    outcome = simulate(settings, workload.member, workload)
+    _count(workload.figures, outcome)
+    return workload, outcome
+
+
 def run(name: str, settings: Settings) -> Outcome:
     """A simulation of a bundled program with its clients."""
-    workload = WORKLOADS[name]()
-    return simulate(settings, partial(Member, spec=workload.spec), workload)
+    return played(name, settings)[1]
 
 
-def campaign(seed: int, config: ClusterConfig | None = None) -> tuple[str, Outcome]:
-    """The run of a seed in the campaign: each program gets its share of the seeds."""
-    name = NAMES[seed // 5 % len(NAMES)]
-    changes = {} if config is None else {"config": config}
-    return name, run(name, settings_of(seed, **changes))
+def campaign(seed: int, kind: str = "mixed", **changes: Any) -> tuple[str, Outcome, Figures]:
+    """The run of a seed in a campaign: each program gets its share of the seeds."""
+    chosen = CAMPAIGNS[kind]
+    name = chosen.names[seed // 5 % len(chosen.names)]
+    workload, outcome = played(name, settings_of(seed, **{**chosen.changes, **changes}))
+    return name, outcome, workload.figures
+
+
+def _count(figures: Figures, outcome: Outcome) -> None:
+    """What has happened, for a campaign to add up and to be measured by."""
+    figures.update({f"{status} calls": count for status, count in outcome.calls.items()})
+    for fault in outcome.faults:
+        figures[fault.kind] += 1
+    for line in outcome.trace:
+        if line.event == "log" and "taken out of the ring" in str(line.detail):
+            figures["expelled and back"] += 1
+        elif line.event == "leave" and line.detail:
+            figures["left for good"] += 1
+        elif line.event == "receive" and isinstance(line.detail[1], SnapshotChunk):
+            figures["pieces of snapshots"] += 1
+
+
+def replay_command(name: str, settings: Settings) -> str:
+    """What runs exactly this again, from the root of the repository."""
+    words = [
+        f"python tests/soak/simulate_campaign.py replay {name} --seed {settings.seed}",
+        f"--nodes {settings.nodes} --minutes {settings.minutes:g} --calls {settings.calls}",
+        f"--faults {','.join(settings.faults) or 'none'}",
+    ]
+    only = only_text(settings)
+    return " ".join([*words, f"--only {only}"] if only else words)
 
 
 def failures(name: str, outcome: Outcome) -> str:
     """What to print, with the command that repeats it."""
     settings = outcome.settings
     told = "\n".join(map(str, outcome.failures))
-    return f"{name}, {settings.nodes} nodes, seed {settings.seed}:\n{told}"
+    return (
+        f"{name}, {settings.nodes} nodes, seed {settings.seed}:\n{told}\n"
+        f"replay: {replay_command(name, settings)}"
+    )

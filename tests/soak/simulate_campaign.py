@@ -1,10 +1,12 @@
 """Simulated clusters by the thousand, and every planted bug (`make soak`).
 
-    python tests/soak/simulate_campaign.py SEEDS [FIRST]    the campaign, from seed FIRST (0) on
-    python tests/soak/simulate_campaign.py mutants [SEEDS]  each planted bug, until it is found
-    python tests/soak/simulate_campaign.py fifty [SEEDS]    the paper's number, on fifty nodes
+    simulate_campaign.py [mixed|ring|strong|ticks] SEEDS [FIRST]   from seed FIRST (0) on
+    simulate_campaign.py mutants [SEEDS]             each planted bug, until it is found
+    simulate_campaign.py fifty [SEEDS]               the paper's number, on fifty nodes
+    simulate_campaign.py replay PROGRAM --seed S …   one run again, as its failure says
 
-A failing seed of the first is made small and shown; the exit code is 1 when there is one of any.
+A failing seed of the first is made small and shown, with the command that replays it; the exit code
+is 1 when there is one of any.
 """
 
 from __future__ import annotations
@@ -12,53 +14,95 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "simulation"))
 
-from workloads import campaign, failures, run
+from bundled import Figures
+from workloads import CAMPAIGNS, WORKLOADS, campaign, failures, replay_command, run
 
-from somart.simulate.minimise import Minimiser, only_text
-from somart.simulate.simulation import Outcome
+from somart.simulate.minimise import Minimiser, with_only
+from somart.simulate.simulation import Outcome, Settings
 from somart.simulate.spacetime import render
 
+ENOUGH = 100
+"""Seeds from which on a campaign is to have seen the rare ends of calls."""
 SHOWN = 10
 """Failing seeds that are explained; more are counted."""
 
 
-def judge(seed: int) -> tuple[int, str]:
-    """A seed, and what is wrong with it; empty when nothing is."""
-    name, outcome = campaign(seed)
-    return seed, "" if outcome.passed else failures(name, outcome)
+def judge(kind: str, seed: int) -> tuple[int, str, Figures]:
+    """A seed, what is wrong with it (empty when nothing is), and what has happened."""
+    name, outcome, figures = campaign(seed, kind)
+    return seed, "" if outcome.passed else failures(name, outcome), figures
 
 
-def explain(seed: int) -> Iterator[str]:
+def explain(kind: str, seed: int) -> Iterator[str]:
     """The least run that still fails, with its trace."""
-    name, outcome = campaign(seed)
+    name, outcome, _ = campaign(seed, kind)
     if outcome.passed:
         return
     least: Outcome = Minimiser(lambda settings: run(name, settings), outcome).minimise()
-    yield f"seed {seed} ({name}): only {only_text(least.settings)}"
-    yield from (f"  {fault.at / 1000:.3f} s: {fault}" for fault in least.faults)
-    yield from (f"  {failure}" for failure in least.failures)
-    nodes = [f"n{number + 1}" for number in range(least.settings.nodes)]
-    yield from render(least.trace, nodes)
+    yield f"{kind} seed {seed} ({name}), made small:"
+    yield from told(least)
+    yield f"replay: {replay_command(name, least.settings)}"
 
 
-def run_campaign(seeds: int, first: int) -> int:
+def told(outcome: Outcome) -> Iterator[str]:
+    """Faults, failures and trace of a run."""
+    yield from (f"  {fault.at / 1000:.3f} s: {fault}" for fault in outcome.faults)
+    yield from (f"  {failure}" for failure in outcome.failures)
+    yield from render(outcome.trace, outcome.names)
+
+
+def run_campaign(kind: str, seeds: int, first: int) -> int:
     failed: list[int] = []
+    figures: Figures = Counter()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for seed, wrong in pool.map(judge, range(first, first + seeds), chunksize=5):
+        judged = pool.map(partial(judge, kind), range(first, first + seeds), chunksize=5)
+        for seed, wrong, happened in judged:
+            figures += happened
             if wrong:
                 failed.append(seed)
                 print(wrong, flush=True)
     for seed in failed[:SHOWN]:
-        print(*explain(seed), sep="\n", flush=True)
-    print(f"{seeds} seeds from {first}: {len(failed)} failed {failed}")
-    return int(bool(failed))
+        print(*explain(kind, seed), sep="\n", flush=True)
+    print(", ".join(f"{count} {what}" for what, count in sorted(figures.items())))
+    print(f"{kind}: {seeds} seeds from {first}: {len(failed)} failed {failed}")
+    return int(bool(failed) or (seeds >= ENOUGH and not faults_met_calls(figures)))
+
+
+def faults_met_calls(figures: Figures) -> bool:
+    """Whether some calls found no node, and some were cut in the middle."""
+    calls = sum(count for what, count in figures.items() if what.endswith(" calls"))
+    rare = [f"{what} calls" for what in ("refused", "unknown")]
+    rare = [what for what in rare if figures[what] < calls / 1_000]
+    for what in rare:
+        print(f"only {figures[what]} {what} of {calls}: faults and calls do not meet")
+    return not rare
+
+
+def replay(words: list[str]) -> int:
+    """One run, with what went wrong in it."""
+    parser = ArgumentParser("simulate_campaign.py replay")
+    parser.add_argument("program", choices=WORKLOADS)
+    for name, kind in {"seed": int, "nodes": int, "minutes": float, "calls": int}.items():
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    parser.add_argument("--faults", required=True)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args(words)
+    faults = () if given.faults == "none" else tuple(given.faults.split(","))
+    settings = Settings(given.nodes, given.seed, given.minutes, faults, given.calls)
+    outcome = run(given.program, with_only(settings, given.only))
+    if not outcome.passed:
+        print(*told(outcome), sep="\n")
+    print(f"{given.program} seed {given.seed}: {'ok' if outcome.passed else 'FAILED'}")
+    return int(not outcome.passed)
 
 
 def hunt(name: str, seeds: int) -> tuple[str, int | None]:
@@ -104,13 +148,18 @@ def run_fifty(seeds: int) -> int:
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["fifty"]:
-        return run_fifty(int(arguments[1]) if len(arguments) > 1 else 20)
-    if arguments[:1] == ["mutants"]:
-        return run_mutants(int(arguments[1]) if len(arguments) > 1 else 300)
-    numbers = [int(argument) for argument in arguments] or [5_000]
-    return run_campaign(numbers[0], numbers[1] if len(numbers) > 1 else 0)
+    words = sys.argv[1:]
+    if words[:1] == ["replay"]:
+        return replay(words[1:])
+    kind = words.pop(0) if words and not words[0].isdigit() else "mixed"
+    if kind == "fifty":
+        return run_fifty(int(words[0]) if words else 20)
+    if kind == "mutants":
+        return run_mutants(int(words[0]) if words else 300)
+    if kind not in CAMPAIGNS:
+        sys.exit(__doc__)
+    numbers = [int(word) for word in words] or [5_000 if kind == "mixed" else 1_000]
+    return run_campaign(kind, numbers[0], numbers[1] if len(numbers) > 1 else 0)
 
 
 if __name__ == "__main__":
