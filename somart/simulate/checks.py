@@ -106,14 +106,19 @@ def held_state(process: Replicated, place: Place) -> State | None:
     return State(version, ABSENT if entry is None else entry.value)
 
 
-def lost_writes(processes: Sequence[Replicated], ledger: Ledger) -> list[str]:
-    """Acknowledged writes that an owner of their key does not have."""
+def lost_writes(
+    processes: Sequence[Replicated], ledger: Ledger, outlived: bool = False
+) -> list[str]:
+    """Acknowledged writes that an owner of their key does not have. `outlived`: somebody was out of
+    the ring, whose own writes may outlive a deletion (decision 012, 29)."""
     wrong = []
     for place, promised in ledger.promised.items():
         for process in owners(processes, place):
             held = held_state(process, place)
             if held is None and promised.value is ABSENT:
                 continue  # deleted everywhere, and forgotten
+            if outlived and promised.value is ABSENT:
+                continue
             if held is None or not covers(held.version, promised.version):
                 calls = ledger.culprits(place, None if held is None else held.version)
                 wrong.append(

@@ -39,7 +39,7 @@ class ClusterClients(Clients):
             ledger = checks.Ledger(self.operations)
             wrong = [
                 *checks.unequal_replicas(members),
-                *checks.lost_writes(members, ledger),
+                *checks.lost_writes(members, ledger, any(map(_knows_of_expelled, members))),
                 *checks.strange_values(members, ledger),
             ]
         return wrong or checks.repeated_ids(self.operations)
@@ -98,3 +98,8 @@ def _note_ids(cell: Cell) -> None:
 
     cell.next_id = next_id  # type: ignore[method-assign]  # of this object, in a simulation
     cell.next_id_async = next_id_async  # type: ignore[method-assign]
+
+
+def _knows_of_expelled(member: Member) -> bool:
+    """Whether somebody has been taken out of the ring, be it this node or another one."""
+    return any(record.state.expelled for record in member.core.membership.members.values())
