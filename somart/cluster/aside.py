@@ -30,6 +30,18 @@ class Aside:
     def __len__(self) -> int:
         return len(self._writes)
 
+    def fill(self, stays: Callable[[Write], bool]) -> int:
+        """Puts all aside that the replica has, but for what stays; gives how much that is."""
+        replica, kept = self._replica, 0
+        for table in replica.tables:
+            for segment in replica.segments(table):
+                writes = replica.writes_of(table, replica.keys_of(table, segment))
+                gone = [write for write in writes if not stays(write)]
+                kept += len(writes) - len(gone)
+                self.put(gone)
+                replica.forget(table, [write.key for write in gone])
+        return kept
+
     def put(self, writes: Iterable[Write]) -> None:
         """These are no longer in the replica."""
         for write in writes:

@@ -110,11 +110,9 @@ class ClusterCore:
         self._held: list[Output] = []
         self._gates = 0
         self._stuck: dict[str, int] = {}
-        before = stored_record(engine)
-        joined = self.store.row(STATE, JOINED)
+        before, joined = stored_record(engine), self.store.row(STATE, JOINED)
         self._joined = int(joined or (0 if before is None else before.joined))
-        """The incarnation in which this node last came into the ring, as far as the data here
-        know."""
+        """The incarnation in which it last came into the ring, as far as the data here know."""
         self.ids = engine.ids
         self._founds = before is None and membership.me.ring == READY
         self._wire()
@@ -143,10 +141,11 @@ class ClusterCore:
         """The engine is open. Nothing is sent before."""
         if self._founds:
             self.ids.found()
-        ready = self.membership.me.ring == READY
-        interrupted = not ready and self._joined == self.membership.me.joined
-        if ready:
-            self.fetching.assume_all()
+        me = self.membership.me
+        interrupted = me.ring != READY and self._joined == me.joined
+        if me.ring == READY:
+            self.context.ring, self.context.ready_ring = self.membership.ring, self._ready_ring()
+            self.fetching.resume()
         self._follow()
         if interrupted:  # the last life ended before all had been fetched
             self.fetching.everything()
@@ -199,6 +198,7 @@ class ClusterCore:
         self.context.linked.pop(peer, None)
         self.membership.link_down(peer)
         self.outbox.disconnected(peer)
+        self.handover.lost(peer)
         comparison = self._comparisons.get(peer)
         if comparison is not None:
             comparison.end(False)
@@ -290,7 +290,7 @@ class ClusterCore:
         self.context.outputs.extend(outputs)
         if not changes:
             return
-        rows = rows_of(changes)
+        rows = rows_of(changes, self.membership.members.state)
         if any(isinstance(change, Identity) for change in changes):
             self._gates += 1
             self._store_record(rows)
@@ -313,6 +313,11 @@ class ClusterCore:
 
         self.store.on_durable(self.store.record(rows), stored)
 
+    def _ready_ring(self) -> Ring:
+        members, ids = self.membership.members, self.membership.ring.ids
+        ready = tuple(id for id in ids if members[id].state.ring == READY)
+        return Ring.of(ready, self.config.virtual_nodes)
+
     def _view(self, moved: bool) -> None:
         """Who is there, and what belongs to whom."""
         context, membership = self.context, self.membership
@@ -320,9 +325,9 @@ class ClusterCore:
         for peer in sorted(context.present - present):
             self.collecting.departed(peer)
         context.present = present
-        ready = tuple(m for m in membership.ring.ids if membership.members[m].state.ring == READY)
-        moved = moved or ready != context.ready_ring.ids
-        context.ready_ring = Ring.of(ready, self.config.virtual_nodes)
+        ready = self._ready_ring()
+        moved = moved or ready.ids != context.ready_ring.ids
+        context.ready_ring = ready
         if moved or self._joined != membership.me.joined:
             context.ring = membership.ring
             self._joined_anew()
@@ -349,16 +354,8 @@ class ClusterCore:
             self.fetching.everything()
 
     def _put_aside(self) -> None:
-        replica = self.context.replica
         sent = {(w.table, w.key) for batch in self.journal.batches.values() for w in batch.writes}
-        kept = 0
-        for table in replica.tables:
-            for segment in replica.segments(table):
-                writes = replica.writes_of(table, replica.keys_of(table, segment))
-                gone = [w for w in writes if not ((table, w.key) in sent or self.journal.lacks(w))]
-                kept += len(writes) - len(gone)
-                self.aside.put(gone)
-                replica.forget(table, [write.key for write in gone])
+        kept = self.aside.fill(lambda w: (w.table, w.key) in sent or self.journal.lacks(w))
         self.store.record({(RECEIVED, origin): None for origin in self.store.rows(RECEIVED)})
         self.inbox.reset()
         self.context.note(

@@ -68,7 +68,8 @@ class Fetching:
         """Whether all of a segment is here and belongs here, served yet or not."""
         if self._context.replica.copies(table) is None:
             return not self.whole
-        return segment not in self.parts.get(table, ()) and self._context.owns(table, segment)
+        known = segment in self._owned.get(table, ()) and segment not in self.parts.get(table, ())
+        return known and self._context.owns(table, segment)
 
     def served(self, table: str) -> frozenset[int]:
         """The segments of a sharded table that this node has."""
@@ -123,6 +124,24 @@ class Fetching:
         """What lies here is all that there is: the node was not away for long, or founds."""
         for table, copies in self.sharded():
             self._owned[table] = self._context.segments_of(self._context.me, copies)
+
+    def resume(self) -> None:
+        """The node starts with its data: it has what the ring gives it. What it stands in for while
+        others join may have become its own in its absence, and is fetched."""
+        self.assume_all()
+        held: dict[str, frozenset[int]] = {}
+        for table, copies in self.sharded():
+            settled = self._context.ring.segments_of(self._context.me, copies)
+            held[table] = self._owned[table] & settled
+        if held == self._owned:
+            return
+        if self._context.causal:
+            self._everything_but(held)
+            return
+        for table, owned in self._owned.items():
+            if owned != held[table]:
+                self.parts[table] = {segment: [] for segment in sorted(owned - held[table])}
+                self._under_way = True
 
     def ring_changed(self) -> None:
         """Other segments may be its own now."""
@@ -332,6 +351,11 @@ class Handover:
                 if segment not in owned:
                     self._hold(table, segment)
 
+    def lost(self, peer: str) -> None:
+        """The link with a peer has gone: it may come back without what it had confirmed."""
+        for confirmed in self.foreign.values():
+            confirmed.pop(peer, None)
+
     def _later(self, delay: int | None = None) -> None:
         if not self._due:
             self._due = True
@@ -406,13 +430,14 @@ class Handover:
             self._later()
 
     def _unconfirmed(self, table: str, segment: int, confirmed: ByOwner) -> list[str] | None:
-        """The owners that have yet to confirm; None when the segment need not stay."""
+        """The owners to be asked; None when the segment need not stay. It stays while an owner is
+        away: what the others have may be one copy too few."""
         context = self._context
         digest = context.replica.digests(table).get(segment, 0)
-        owners = [owner for owner in context.owners(table, segment) if owner in context.present]
+        owners = context.owners(table, segment)
         missing = [owner for owner in owners if confirmed.get(owner, -1) != digest]
         if digest and (missing or not owners):
-            return missing
+            return [owner for owner in missing if owner in context.present]
         if digest and not all(owner in context.ready_ring.ids for owner in owners):
             return []  # others may still come here to read
         return None

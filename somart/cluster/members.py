@@ -285,6 +285,11 @@ class Table(Mapping[str, Member]):
             self._ring_ids = tuple(state.id for state in self.states() if in_ring(state))
         return self._ring_ids
 
+    def state(self, id: str) -> MemberState | None:
+        """What is known of a member."""
+        member = self.get(id)
+        return None if member is None else member.state
+
     def hears(self, id: str) -> bool:
         """Whether a member has been heard of lately: this node itself always."""
         member = self.get(id)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from .members import Change, Identity, Joined, Removed, Returned
+from .members import Change, Identity, Joined, MadeReady, Removed, Returned
 from .messages import MemberState
 from .replica import SystemRows
 from .rows import ClusterEngineDoor, Rows
@@ -31,8 +31,8 @@ def stored_members(engine: ClusterEngineDoor) -> list[MemberState]:
     return [_decode(row) for key, row in sorted(rows.items()) if key != _ME]
 
 
-def rows_of(changes: Iterable[Change]) -> SystemRows:
-    """What to store when the membership has changed."""
+def rows_of(changes: Iterable[Change], state: Callable[[str], MemberState | None]) -> SystemRows:
+    """What to store when the membership has changed; `state` is what is known of a member now."""
     rows: dict[tuple[str, str], str | None] = {}
     for change in changes:
         match change:
@@ -40,6 +40,9 @@ def rows_of(changes: Iterable[Change]) -> SystemRows:
                 rows[MEMBERS, _ME] = _encode(me).decode()
             case Joined(member) | Returned(member):
                 rows[MEMBERS, member.id] = _encode(member).decode()
+            case MadeReady(id):
+                if (found := state(id)) is not None:
+                    rows[MEMBERS, id] = _encode(found).decode()
             case Removed(id):
                 rows[MEMBERS, id] = None
             case _:
