@@ -81,6 +81,9 @@ class Answering:
     def next_wakeup(self) -> int | None:
         return None
 
+    def store(self) -> bool:
+        return False
+
     def take(self) -> list[Output]:
         taken, self.outputs = self.outputs, []
         return taken
