@@ -7,7 +7,7 @@ when they commit, and run again when what they read has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from .events import EventHub
 from .machine import Machine
 from .memory.properties import SlotRules, rules_of
 from .memory.shared import SharedSlot
+from .memory.slot import drive
 from .memory.table import Table
 from .spec import ProgramSpec
 from .transaction import CURRENT, Transaction
@@ -267,7 +268,7 @@ class App:
         transaction = Transaction(self, self.engine.tracks)
         token = CURRENT.set(transaction)
         try:
-            result = _completed(body(*args))
+            result = drive(body(*args), "a handler of memory alone")
             return transaction, result, self._commit(transaction), None
         except Conflict:
             return None
@@ -429,16 +430,6 @@ async def _sleep(seconds: float) -> None:
     import trio
 
     await trio.sleep(seconds)
-
-
-def _completed(run: Coroutine[Any, Any, Value]) -> Value:
-    """The result of a coroutine that does not wait."""
-    try:
-        run.send(None)
-    except StopIteration as done:
-        return done.value
-    run.close()
-    raise RuntimeError("a handler waited that was thought not to")
 
 
 def _persistent(cell: type[Cell]) -> bool:

@@ -26,7 +26,7 @@ Make = Callable[[Any, int, int], Entry]
 """From a value and the times of writing and expiry."""
 
 
-def drive(result: Any) -> Any:
+def drive(result: Any, what: str = "an invariant") -> Any:
     """The value of a call that may be a coroutine which never waits."""
     if not isinstance(result, Coroutine):
         return result
@@ -35,7 +35,7 @@ def drive(result: Any) -> Any:
     except StopIteration as end:
         return end.value
     result.close()
-    raise RuntimeError("an invariant must not wait")
+    raise RuntimeError(f"{what} must not wait")
 
 
 class Slot:
