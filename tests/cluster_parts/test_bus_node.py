@@ -124,6 +124,7 @@ def test_peers_hear_each_other_and_a_watcher_hears_both(tmp_path: Path) -> None:
             assert json.loads(b.get("/look/word"))["result"] in range(n)
             b.get("/shout/back/7")
             tail.line('noted[\\"back\\", 7]')
+            tail.line('"EVENT _handled"')  # said after the handler, so perhaps later than that
             seen = [json.loads(line) for line in tail.lines]
             assert {entry["name"] for entry in seen} == {"EVENT", "EVENT _handled"}
             assert {entry["direction"] for entry in seen} == {"in", "out"}
