@@ -165,7 +165,7 @@ class Ids:
         to undo. Raises SomaError when the node has none yet."""
         counter = self._counters[name]
         if self._unsaved:
-            self._save()
+            self._record({})
         found = _following(counter.blocks, last, counter.value)
         if found is None:
             found = self._extend(name, counter)
@@ -225,8 +225,12 @@ class Ids:
         self._record(rows)
 
     def _record(self, rows: SystemRows) -> None:
-        """Stores something; if that fails it is stored again before the next id is used. It stays
-        in memory: a handler under way may already be beyond it."""
+        """Stores something; if that fails everything is stored with what is stored next, at the
+        latest before the next id is used. It stays in memory: a handler under way may already be
+        beyond it. Blocks are never stored without the end up to which they were taken."""
+        if self._unsaved:
+            self._unsaved = False
+            rows = {**self._everything(), **rows}
 
         def told(ok: bool) -> None:
             if not ok:
@@ -234,9 +238,7 @@ class Ids:
 
         self._ledger.on_durable(self._ledger.record(rows), told)
 
-    def _save(self) -> None:
-        """Stores everything anew."""
-        self._unsaved = False
+    def _everything(self) -> dict[tuple[str, str], str | None]:
         rows: dict[tuple[str, str], str | None] = {
             (TABLE, "founder"): "1" if self._founder else None,
             (TABLE, "region"): None if self._region is None else json.dumps(self._region),
@@ -245,7 +247,7 @@ class Ids:
             rows[TABLE, f"frontier/{name}"] = str(counter.frontier) if counter.frontier else None
             rows[TABLE, f"reserve/{name}"] = str(counter.reserve) if counter.reserve else None
             rows[TABLE, _blocks(name)] = json.dumps(counter.blocks)
-        self._record(rows)
+        return rows
 
     # --- asking ----------------------------------------------------------------------------------
 

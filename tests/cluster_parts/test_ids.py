@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from cluster_cells import ManualClock, Node
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from somart import SomaError
@@ -296,9 +296,26 @@ def test_a_node_with_ids_of_its_own_pushes_the_frontier() -> None:
     assert net.peers["a"].next_id() > 1_001
 
 
+def test_a_full_disk_does_not_set_the_region_back() -> None:
+    net = Net(2, Random(0))
+    net.settle()
+    b = net.peers["b"]
+    taken = [b.next_id() for _ in range(30)]
+    assert taken[-1] >= REGION_FIRST
+    b.paper.fail()
+    net.settle()  # a block of the frontier comes, and is stored with those of the region
+    found: list[int] = []
+    for _ in range(2):
+        b.start()
+        found += [b.next_id() for _ in range(30)]
+        b.paper.flush()
+    assert len(set(found)) == len(found)
+
+
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 1 << 30), st.integers(2, 5))
+@example(16827515, 2)  # a block came after a full disk: stored without the end of the one before
 def test_no_id_is_ever_given_out_twice(seed: int, count: int) -> None:
     rng = Random(seed)
     net = Net(count, rng)
