@@ -466,12 +466,14 @@ class ClusterEngine(StandaloneEngine):
         """Takes over the versions, and queues all that is to be stored."""
         durable = self._database is not None
         undone: _VersionUndo = []
-        for table, versions, key, entry, version, expires in changes:
+        for number, (table, versions, key, entry, version, expires) in enumerate(changes):
             before = versions.get(key)
             undone.append((table, versions, key, before, versions.expires(key)))
             if version is None:
                 versions.drop(key)
-                own = self._own.forgotten(table.name, key, before, self._adder(table))
+                gone = undo[number][2]
+                value = ABSENT if gone is None else gone.value
+                own = self._own.forgotten(table.name, key, before, self._adder(table), value)
                 if own is not None and table.durable:
                     stored[_system(OWN_TABLE), own[0]] = _system_row(*own)
             else:

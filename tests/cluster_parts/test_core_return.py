@@ -219,6 +219,30 @@ def test_own_writes_that_the_journal_gave_up_are_not_lost() -> None:
     net.until(lambda: three.core.journal.lost_from is None, 200_000)
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_additions_count_while_what_was_there_lies_aside(plain: bool) -> None:
+    net = filled(3)
+    one, three = net.hosts["n1"], net.hosts["n3"]
+    if plain:
+        one.call("put", "prices", "sum", 100)
+        net.until(net.same)
+    three.call("add", "prices", "sum", 5)
+    three.call("add", "prices", "sum", 5)
+    one.call("add", "prices", "sum", 20)
+    net.until(net.same)
+    net.run(5_000)
+    three.crash()
+    expel(net, three)
+    net.watch = lambda a, b, message: not type(message).__name__.startswith("Sync")
+    three.start()
+    net.until(lambda: three.core.membership.me.ring == "joining")
+    assert three.value("prices", "sum") is None
+    three.call("add", "prices", "sum", 1)
+    net.watch = lambda a, b, message: True
+    net.until(lambda: net.formed() and net.same(), 300_000)
+    assert {host.value("prices", "sum") for host in net.living} == {131 if plain else 31}
+
+
 def test_what_lies_aside_is_shown_to_nobody() -> None:
     net = filled(30)
     three = net.hosts["n3"]
