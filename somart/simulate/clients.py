@@ -90,7 +90,7 @@ class Clients:
         rng = self.simulation.world.stream(f"call/{number}")
         machines = self._order(rng, number)
         cell, handler, args = self.choose(rng, number)
-        up = next((machine for machine in machines if machine.process is not None), None)
+        up = next((m for m in machines if m.process is not None and not m.stopping), None)
         if up is None:
             self.calls["refused"] += 1
             return

@@ -52,14 +52,27 @@ class ClusterClients(Clients):
                 first.machine.do(lambda process, id=machine.name: process.membership.remove(id))
 
     def may_wipe(self, machine: Machine) -> bool:
-        """A disk may go when all that it has is stored elsewhere, on nodes that are up."""
+        """A disk may go when all that it has is stored on other nodes that are up and stay, and the
+        log of strong memory keeps a majority."""
         process = machine.process
-        others = [other for other in self.processes() if other is not process]
+        staying = [other for other in self.processes() if not other.machine.stopping]
+        others = [other for other in staying if other is not process]
         return (
             isinstance(process, Member)
             and all(other.engine.idle for other in others)
             and checks.safe_without(process, others)
+            and all(has_majority(other, others) for other in others)
         )
+
+
+def has_majority(member: Member, up: Sequence[Member]) -> bool:
+    """Whether the voters that a member knows have a majority of nodes that are up."""
+    service = member.engine.service
+    if service is None:
+        return True
+    voters = service.raft.configuration.voters
+    running = {other.engine.service.node for other in up if other.engine.service is not None}
+    return 2 * len(running.intersection(voters)) > len(voters)
 
 
 def unsettled(members: Sequence[Member]) -> list[str]:

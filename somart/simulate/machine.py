@@ -103,6 +103,10 @@ class Machine:
         self.clock = NodeClock(world)
         self.disk = Disk(world.stream(f"disk/{name}"))
         self.enlisted = True
+        self.stopping = False
+        """It takes no more calls."""
+        self.busy = 0
+        """Calls and timers that are running."""
         """Whether it is to run: not yet, for a newcomer, and no more once it has left for good."""
         self.life = 0
         self.wipes = 0
@@ -225,6 +229,7 @@ class Machine:
         if self.process is not None or not self.enlisted:
             return
         self.life += 1
+        self.stopping = False
         self.world.note(self.name, "start", f"life {self.life}")
         rng = self.world.stream(f"process/{self.name}/{self.life}")
         self._dialler = Dialler(self.world, self.network, self, self.config, rng)
@@ -268,6 +273,7 @@ class Machine:
         if process is None or refused:
             self.world.note(self.name, "stays", refused)
             return
+        self.stopping = True  # no more calls: those that have begun come to their end first
         self._hand_over(self.life, process.departure(), self.world.now + DRAIN_MS)
 
     def _hand_over(self, life: int, done: Callable[[], bool], until: int) -> None:
@@ -275,7 +281,7 @@ class Machine:
             return
         if self._paused:
             self._held.append(lambda: self._hand_over(life, done, until))
-        elif done():
+        elif not self.busy and done():
             self.leave(for_good=True)
         elif self.world.now >= until:
             self.leave()

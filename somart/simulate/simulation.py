@@ -189,6 +189,7 @@ class Simulation:
         scope = trio.CancelScope()
         machine.died.append(scope.cancel)
         self._running += 1
+        machine.busy += 1
         self._nursery.start_soon(self._run_task, machine, scope, task)
 
     async def _run_task(
@@ -201,6 +202,7 @@ class Simulation:
             machine.broken(error)
         finally:
             self._running -= 1
+            machine.busy -= 1
             if scope.cancel in machine.died:
                 machine.died.remove(scope.cancel)
 

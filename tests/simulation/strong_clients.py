@@ -10,6 +10,7 @@ from bundled import PER_KEY, Asking, Choice
 
 from somart.consensus.service import ServiceConfig
 from somart.simulate import histories
+from somart.simulate.cluster_checks import has_majority
 from somart.simulate.histories import Call, History, freeze
 from somart.simulate.history import ERROR, OK, UNKNOWN, Operation
 from somart.simulate.judging import judge
@@ -60,7 +61,8 @@ class StrongClients(Asking):
     def may_wipe(self, machine: Machine) -> bool:
         """A voter may go when the others know all that it does, and all votes are theirs."""
         victim = machine.process
-        others = [other for other in self.processes() if other is not victim]
+        staying = [other for other in self.processes() if not other.machine.stopping]
+        others = [other for other in staying if other is not victim]
         if not isinstance(victim, Member) or victim.engine.service is None:
             return False
         voters = victim.engine.service.raft.configuration.members()
@@ -68,6 +70,7 @@ class StrongClients(Asking):
             other.engine.idle
             and other.engine.origin in voters
             and other.engine.service.raft.configuration.members() == voters
+            and has_majority(other, others)
             and other.engine.service.raft.log.last == victim.engine.service.raft.log.last
             for other in others
         )
