@@ -24,9 +24,6 @@ CAPABILITIES: Mapping[str, Capability] = {
     "replication": Capability(True, "every write reaches all replicas and survives their failure"),
     "strong": Capability(True, "reads and writes of shared slots are linearizable"),
     "causal": Capability(True, "a read sees all that its writes depend on"),
-    "causal_shard": Capability(
-        False, "the same, where the keys of a slot lie on some of the replicas only"
-    ),
     "eventual": Capability(True, "replicas accept writes alone and converge when they meet"),
     "quorum": Capability(True, "without a majority of the replicas no write is acknowledged"),
     "leader": Capability(

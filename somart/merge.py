@@ -84,7 +84,8 @@ def covers(known: Counts, token: Vector) -> bool:
 
 def joined(one: Vector, other: Vector) -> dict[str, int]:
     """What is known when both are: the larger count of each node."""
-    return {node: max(one.get(node, 0), other.get(node, 0)) for node in {*one, *other}}
+    nodes = dict.fromkeys((*one, *other))  # in an order that does not depend on hashes
+    return {node: max(one.get(node, 0), other.get(node, 0)) for node in nodes}
 
 
 def moved(read: Iterable[K], changed: Mapping[K, int], at: int) -> K | None:

@@ -149,13 +149,7 @@ class _Judge:
             text = f"consistency: strong — all reads/writes to '{shard}' are linearizable"
         if self.on_one_node and self.plan.replicas > 1:
             return warned(f"{text} — on each node by itself: they do not share it")
-        return self.claim(text, self._promise())
-
-    def _promise(self) -> str:
-        """What the runtime is asked about: keys on some nodes only are a promise of their own."""
-        plan = self.plan
-        partial = plan.consistency == "causal" and plan.tolerance + 1 < plan.replicas
-        return "causal_shard" if partial else plan.consistency
+        return self.claim(text, level)
 
     def trade_off(self) -> Check:
         if self.plan.consistency == "eventual":
@@ -166,7 +160,7 @@ class _Judge:
             )
         if self.plan.consistency == "causal":
             text = "CAP: causal consistency — weaker than linearizable, stronger than eventual"
-            return self.claim(text, self._promise())
+            return self.claim(text, "causal")
         return self.claim(
             "CAP: CP mode — consistent + partition-tolerant"
             " (availability reduced during partitions)",

@@ -8,11 +8,13 @@ segments, segments, keys with versions; then entries go both ways, in pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
+from ..merge import joined
 from .aside import Aside, outside
 from .context import Context, Timer
 from .digests import GROUP, Digests, differing, lacks, size_of
+from .hashing import segment_of
 from .messages import (
     Message,
     Settled,
@@ -79,11 +81,17 @@ class Comparison:
         self.peer = peer
         self.push = push
         self.pull = pull
+        self.strays = False
+        """What lies aside and is not missing there may go."""
         self.needs_serving = False
         """Only what a peer has that has all of its own counts."""
         self.begun = context.clock.monotonic()
         self.first_has: VectorWire | None = None
-        self.last_seen: VectorWire = {}
+        """What the peer had at its first answer."""
+        self.undecided = False
+        """Whether the peer may yet turn out to have what it does not hold."""
+        self.released: VectorWire = {}
+        """Of batches beyond these the peer has dropped nothing so far."""
         self.received = 0
         self.sent = 0
         self.vector: Callable[[], VectorWire] = lambda: {}
@@ -95,9 +103,6 @@ class Comparison:
         self.inherit: Callable[[str, list[tuple[int, int]]], None] = lambda *_: None
         """Hears of deletions that the peer has forgotten."""
         self.on_close: Callable[[], None] = lambda: None
-        self.on_through: Callable[[VectorWire, VectorWire], None] = lambda first, last: None
-        """All is through: what the peer had at its first answer, and what it had seen at its
-        last."""
         self.parts: list[tuple[str, list[int]]] = []
         """Segments of tables to compare after the tables, whoever owns them."""
         self._over = False
@@ -138,8 +143,6 @@ class Comparison:
         self._message = None
         self._request = 0
         self.on_close()
-        if ok and self.first_has is not None:
-            self.on_through(self.first_has, self.last_seen)
         self.on_end(ok)
 
     def _next(self) -> int:
@@ -173,7 +176,7 @@ class Comparison:
         """The peer's answer to the step that is under way; others are old, and ignored."""
         if message.request != self._request or self._message is None:
             return
-        self.last_seen = message.seen
+        self.released = joined(self.released, message.released)
         if isinstance(message, SyncDiffers):
             if self.first_has is None:
                 self.first_has = message.has
@@ -240,6 +243,11 @@ class Comparison:
         self._segments = self._segments[message.through :]
         self._page = {s: self._page[s] for s in done}
         self._lacking = message.lacking
+        undecided = frozenset(message.undecided)
+        if undecided and self._aside is not None:  # who has something, too, need not wait
+            undecided = undecided.difference(self._aside.segments(message.table))
+        self.undecided = self.undecided or bool(undecided)
+        self._page = {s: digest for s, digest in self._page.items() if s not in undecided}
         theirs = dict(message.keys)
         theirs.update((write.key, write.version) for write in message.writes)
         self._weigh(message.differing, theirs)
@@ -272,11 +280,14 @@ class Comparison:
         equal = frozenset(self._segments[: message.through]).difference(message.differing)
         found = list(aside.equal(message.table, equal.__contains__))
         found += aside.matching(message.table, theirs)
-        if self.push and self._context.replica.copies(message.table) is not None:
+        if not self.strays and not self._accept_all(found, message.seen):
+            return False
+        survivors: list[Write] = []
+        if self._context.replica.copies(message.table) is not None:
             collected = dict(message.collected)
             for segment in frozenset(message.differing).difference(message.lacking):
-                found += aside.surviving(message.table, segment, collected.get(segment, 0))
-        return self._accept_all(found, message.seen)
+                survivors += aside.surviving(message.table, segment, collected.get(segment, 0))
+        return self._accept_all(survivors, joined(message.seen, aside.seen))
 
     def _accept_all(self, writes: list[Write], seen: VectorWire) -> bool:
         """In commits of bounded size."""
@@ -321,7 +332,9 @@ class Comparison:
         if came:
             self._wanted = [key for key in self._wanted if key not in came]
         else:
-            self._wanted = self._wanted[asked:]  # forgotten there in the meantime
+            forgotten = self._wanted[:asked]  # there, in the meantime
+            self._lacking = sorted({*self._lacking, *map(segment_of, forgotten)})
+            self._wanted = self._wanted[asked:]
         self._exchange()
 
     def _take(self, writes: list[Write], seen: VectorWire) -> bool:
@@ -344,6 +357,8 @@ class Answers:
         self._digests = Digests(context)
         self.vector: Callable[[], VectorWire] = lambda: {}
         self.has: Callable[[], VectorWire] = lambda: {}
+        self.released: Callable[[], VectorWire] = lambda: {}
+        self.aside: Callable[[str], Container[int]] = lambda table: ()
         self.settled: Callable[[], Settled | None] = lambda: None
         self.serving: Callable[[], bool] = lambda: True
         self.holds: Callable[[str, int], bool] = lambda table, segment: True
@@ -372,7 +387,14 @@ class Answers:
             numbers = differing(mine, dict(message.digests))
         settled = self.settled() if message.settled is not None else None
         answer = SyncDiffers(
-            message.request, tables, numbers, self.serving(), self.vector(), self.has(), settled
+            message.request,
+            tables,
+            numbers,
+            self.serving(),
+            self.vector(),
+            self.has(),
+            settled,
+            self.released(),
         )
         self._context.send(peer, answer)
 
@@ -382,6 +404,7 @@ class Answers:
         stated = dict(message.digests)
         differing: list[int] = []
         lacking: list[int] = []
+        undecided: list[int] = []
         listed: list[tuple[str, VersionWire]] = []
         entries: list[Write] = []
         collected: list[tuple[int, int]] = []
@@ -389,6 +412,7 @@ class Answers:
         known = table in replica.placements
         digests = replica.digests(table) if known else {}
         room = self._context.config.page_bytes
+        aside = self.aside(table)
         for segment in message.within if known else ():
             digest = digests.get(segment, 0)
             equal = digest == stated.get(segment, 0)
@@ -399,6 +423,8 @@ class Answers:
             through += 1
             if not self.holds(table, segment):
                 lacking.append(segment)
+                if segment in aside:
+                    undecided.append(segment)
             latest = self.collected(table, segment)
             if latest:
                 collected.append((segment, latest))
@@ -417,7 +443,17 @@ class Answers:
             room -= size
         seen = self.vector()
         return SyncSummary(
-            message.request, table, through, differing, listed, entries, lacking, seen, collected
+            message.request,
+            table,
+            through,
+            differing,
+            listed,
+            entries,
+            lacking,
+            seen,
+            collected,
+            self.released(),
+            undecided,
         )
 
     def entries(self, peer: str, message: SyncEntries) -> None:
@@ -426,7 +462,8 @@ class Answers:
         def durable(ok: bool) -> None:
             if ok:
                 writes, _ = page(self._context, message.table, message.wanted)
-                self._context.send(peer, SyncDone(message.request, writes, self.vector()))
+                done = SyncDone(message.request, writes, self.vector(), self.released())
+                self._context.send(peer, done)
                 self._context.wake()
 
         if message.writes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .digests import GROUP
-from .messages import VersionWire, Write
+from .messages import VectorWire, VersionWire, Write
 from .replica import Replica, from_wire
 from .versiontable import VersionTable
 
@@ -26,6 +26,9 @@ class Aside:
         self._writes: dict[tuple[str, str], Write] = {}
         self.taken = 0
         """How many have been taken back."""
+        self.dropped = 0
+        self.seen: VectorWire = {}
+        """Causal: what the entries may show."""
 
     def __len__(self) -> int:
         return len(self._writes)
@@ -51,10 +54,29 @@ class Aside:
             versions.put(write.key, from_wire(write.version))
             self._writes[write.table, write.key] = write
 
-    def clear(self) -> None:
-        """Whatever is left may have been deleted."""
-        self._versions = {}
-        self._writes = {}
+    def has(self, table: str, key: str) -> bool:
+        """Whether an entry lies aside."""
+        return (table, key) in self._writes
+
+    def segments(self, table: str) -> frozenset[int]:
+        """The segments with entries of a table."""
+        versions = self._versions.get(table)
+        return frozenset(versions.segments()) if versions is not None else frozenset()
+
+    def discard(self, table: str, segment: int) -> None:
+        """What is left of a segment is out of date, or may have been deleted."""
+        versions = self._versions.get(table)
+        for key in versions.keys_of(segment) if versions is not None else ():
+            self.dropped += 1
+            self._pop(self._versions[table], table, key)
+
+    def told(self) -> str:
+        """What there is to tell of what has been taken back and dropped, once."""
+        if not self.taken and not self.dropped:
+            return ""
+        told = f"cluster: {self.taken} entries were up to date, {self.dropped} were not"
+        self.taken = self.dropped = 0
+        return told
 
     def digests(self, table: str) -> Mapping[int, int]:
         """Per segment a digest of what lies here or aside; what has come since counts alone."""

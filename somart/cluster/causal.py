@@ -9,25 +9,45 @@ any more its state runs ahead of its vector; it serves no reads until the vector
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from ..errors import SomaError
 from ..merge import Vector, joined
 from .context import Context, Timer
+from .evidence import Segments
 from .inbox import Inbox
 from .journal import STATE
 from .messages import VectorWire
 from .origins import Seen
 from .rows import Rows
 
+_text = msgspec.json.Encoder().encode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(VectorWire).decode
 BEHIND = "behind"
-"""Row of STATE: the state runs ahead of the vector."""
+"""Row of STATE: the state runs ahead of the vector (`_Behind`)."""
 WAITING_MOST = 4_096
 """Requests that wait for the vector at once; more are refused."""
+
+
+class _Behind(msgspec.Struct, frozen=True):
+    """What the state may show, and the segments by table that were still to come: bits, in hex."""
+
+    target: VectorWire
+    lacking: dict[str, str]
+
+
+_behind = msgspec.json.Decoder(_Behind).decode
+
+
+def _bits(segments: Iterable[int]) -> int:
+    return sum(1 << segment for segment in segments)
+
+
+def _segments(bits: int) -> frozenset[int]:
+    return frozenset(n for n in range(bits.bit_length()) if bits >> n & 1)
 
 
 class _Wait:
@@ -51,7 +71,9 @@ class Causality:
         self._stated: dict[str, int] = {}
         self.target: dict[str, int] = {}
         """What the state may show though the vector does not have it yet."""
-        self._has: dict[str, int] = {}
+        self._lacking: Segments = {}
+        self._short: dict[str, int] = {}
+        self._stuck: dict[str, int] = {}
         self.on_advance: Callable[[], None] = lambda: None
 
     # --- this node's vector ----------------------------------------------------------------------
@@ -139,38 +161,69 @@ class Causality:
 
     # --- catching up -----------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, lacking: Segments) -> None:
         """Fetching begins; a crash on the way must not let the node serve what it has by then."""
-        self._store.record({(STATE, BEHIND): "1"})
+        self._lacking = lacking
+        self._remember()
 
-    @property
-    def was_behind(self) -> bool:
-        """Whether the last life of this node ended while it was catching up."""
-        return self._store.row(STATE, BEHIND) is not None
+    def _remember(self) -> None:
+        listed = {table: format(_bits(segments), "x") for table, segments in self._lacking.items()}
+        self._store.record({(STATE, BEHIND): _text(_Behind(self.target, listed)).decode()})
+
+    def resume(self) -> Segments | None:
+        """What was lacking when the last life of this node ended while it was catching up; None:
+        it was not. What the state may show is known again."""
+        row = self._store.row(STATE, BEHIND)
+        if row is None:
+            return None
+        behind = _behind(row)
+        self.target = behind.target
+        return {table: _segments(int(bits, 16)) for table, bits in behind.lacking.items()}
 
     def finish(self) -> None:
         """The vector has caught up with the state."""
-        if self.was_behind and self.caught_up():
+        if self._store.row(STATE, BEHIND) is not None and self.caught_up():
             self._store.record({(STATE, BEHIND): None})
 
+    def covers(self, seen: Vector) -> bool:
+        """Whether all that is here, for sure."""
+        return self._seen.covers(seen)
+
     def shows(self, seen: VectorWire) -> None:
-        """Entries of a sender that had seen that much are in the state now, even if the rest of
-        what it has never comes."""
-        self.target = joined(self.target, seen)
+        """Entries of a sender that had seen that much are about to be in the state, even if the
+        rest of what it has never comes."""
+        target = joined(self.target, seen)
+        if self._context.causal and target != self.target:
+            self.target = target
+            self._remember()
 
-    def fetched(self, has: VectorWire, seen: VectorWire) -> None:
-        """A comparison has brought all that a peer had with the vector `has`, and some of what it
-        had until it had seen `seen`."""
-        self._has = joined(self._has, has)
-        self.target = joined(self.target, seen)
-
-    def claim(self) -> int:
-        """All that is this node's has been fetched from everybody who is there: what any of them
-        has counts as seen here. Gives the ticket, 0 if nothing changed."""
-        rows = self._seen.raised(self._has)
-        self._has = {}
+    def claim(self, seen: Vector) -> int:
+        """That much counts as seen here: it has been fetched. Gives the ticket, 0 if nothing
+        changed."""
+        rows = self._seen.raised(seen)
         ticket = self._store.record(rows) if rows else 0
+        self._lacking = {}
         self._inbox.raised()
         self._inbox.deliver_all()
         self.advanced()
         return ticket
+
+    def short(self) -> bool:
+        """Whether the vector has stood still, short of what the state shows, since the last time:
+        what is missing does not come by itself."""
+        missing = {} if self.caught_up() else self._seen.vector()
+        still = bool(missing) and missing == self._short
+        self._short = missing
+        return still
+
+    def stuck(self, theirs: VectorWire) -> bool:
+        """Whether a peer has seen what nobody sends to this node (causal): batches that others wait
+        for, or of origins that are gone."""
+        if not self._context.causal:
+            return False
+        waiting = {origin: batch.number for origin, batch in self._inbox.waiting().items()}
+        still = bool(waiting) and waiting == self._stuck
+        self._stuck = waiting
+        gone = self._inbox.gone
+        lost = any(gone(o) and number > self._seen.get(o) for o, number in theirs.items())
+        return lost or still

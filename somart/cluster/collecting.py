@@ -11,11 +11,11 @@ that was taken out of the ring, what it held counts no more (`aside.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 
 from ..merge import BEGINNING, Stamp
 from .context import Context
-from .handover import Fetching, Handover
+from .fetching import Fetching
+from .handover import Handover
 from .hashing import segment_of
 from .journal import Journal
 from .messages import Batch, Settled, Write
@@ -44,12 +44,14 @@ class Collecting:
         self._handover = handover
         self._settled: dict[str, Stamp] = {}
         """By member, who was heard of longest ago first."""
-        self._ring = _fingerprint(context)
+        self._ring = context.fingerprint()
         self._candidate: Stamp | None = None
         self._begun = 0
         self._lost = 0
         self._confirmed: dict[str, bool] = {}
         self.collected = 0
+        self.kept: Callable[[], Stamp | None] = lambda: None
+        """Causal: the earliest write of others that is kept for them."""
         self.on_floor: Callable[[Stamp], None] = lambda stamp: None
 
     # --- what this node has settled --------------------------------------------------------------
@@ -59,9 +61,10 @@ class Collecting:
         context = self._context
         if self._handover.foreign or not self._fetching.complete:
             return BEGINNING
-        for number in self._journal.batches:
-            return earliest(self._journal.batches[number])
-        return context.replica.tick()
+        first = next(iter(self._journal.batches.values()), None)
+        own = context.replica.tick() if first is None else earliest(first)
+        kept = self.kept()
+        return own if kept is None else min(own, kept)
 
     def tell(self) -> Settled:
         """The same, for a peer."""
@@ -84,7 +87,7 @@ class Collecting:
 
     def ring_changed(self) -> None:
         """Keys have other owners now, or more: nothing counts that was said before."""
-        self._ring = _fingerprint(self._context)
+        self._ring = self._context.fingerprint()
         self._settled = {}
         self.restart()
 
@@ -177,12 +180,6 @@ class Collecting:
 
 def _place(table: str, segment: int) -> str:
     return f"{table}\n{segment}"
-
-
-def _fingerprint(context: Context) -> int:
-    """64 bits of who owns what."""
-    text = "\0".join((*context.ring.ids, "", *context.ready_ring.ids))
-    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
 
 
 def earliest(batch: Batch) -> Stamp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from hashlib import blake2b
 from heapq import heappop, heappush
 
 from ..merge import BEGINNING, Stamp
@@ -73,6 +74,7 @@ class Context:
         """Called when there may be outputs though the shell has not just put something in."""
         self._timers: list[tuple[int, int, Timer]] = []
         self._sequence = 0
+        self._fingerprint: tuple[tuple[tuple[str, ...], ...], int] = ((), 0)
         self._segments: dict[tuple[tuple[str, ...], tuple[str, ...], str, int], frozenset[int]] = {}
 
     # --- outputs ---------------------------------------------------------------------------------
@@ -196,6 +198,20 @@ class Context:
 
     def _forgotten(self, write: Write, floor: Stamp) -> bool:
         return write.version.stamp < floor and self.replica.version(write.table, write.key) is None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the keys of some tables lie on some of the members only."""
+        return any(self.replica.copies(table) is not None for table in self.replica.tables)
+
+    def fingerprint(self) -> int:
+        """64 bits of who owns what."""
+        view = self.ring.ids, self.ready_ring.ids
+        if self._fingerprint[0] != view:
+            text = "\0".join((*view[0], "", *view[1])).encode("utf-8", "replace")
+            digest = blake2b(text, digest_size=8).digest()
+            self._fingerprint = view, int.from_bytes(digest)
+        return self._fingerprint[1]
 
     def relevant(self, peer: str, writes: list[Write]) -> list[Write]:
         """The writes whose keys the peer is to hold."""

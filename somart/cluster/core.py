@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import partial
 
 from ..errors import UNAVAILABLE, SomaError
-from .antientropy import Answers, Comparison
+from ..merge import Vector
+from .antientropy import Answers
 from .aside import Aside
 from .causal import Causality
 from .clocks import Clock
 from .collecting import COLLECTED, Collecting
+from .comparisons import Comparisons
 from .config import ClusterConfig
 from .context import Context
-from .handover import Fetching, Handover
+from .evidence import Account
+from .fetching import Fetching
+from .handover import Handover
 from .inbox import Inbox
 from .journal import JOURNAL, STATE, Journal
+from .keeping import Keeping
 from .listings import KEYS, LEN, VALUES
 from .members import JOINING, READY, Change, Identity, RingChanged
 from .membership import Membership
 from .messages import (
     Alive,
     Batch,
+    Everywhere,
     Get,
     GetReply,
     Gossip,
@@ -48,7 +53,6 @@ from .messages import (
     TimerRan,
     Values,
     ValuesReply,
-    VectorWire,
     Write,
 )
 from .origins import RECEIVED, Seen
@@ -60,6 +64,7 @@ from .ring import Ring
 from .rows import ClusterEngineDoor, Rows
 from .schedules import Schedules
 from .status import Standing, status_of
+from .strays import Strays
 from .streams import Outbox
 
 JOINED = "joined"
@@ -90,14 +95,25 @@ class ClusterCore:
         self.journal = Journal(context, self.store)
         self.seen = Seen(self.store, self.journal)
         self.outbox = Outbox(context, self.journal, self.store)
+        self.keeping = Keeping(context, self.store, self.seen)
         self.inbox = Inbox(context, self.store, self.seen)
         self.causality = Causality(context, self.store, self.seen, self.inbox)
-        self.fetching = Fetching(context, self._begin_fetch)
-        self.handover = Handover(context, self.store, self._begin)
+        self.aside = Aside(replica)
+        self.comparisons = Comparisons(
+            context, self.store, self.causality, self.aside, self._number
+        )
+        self.fetching = Fetching(context, self.comparisons.fetch)
+        self.handover = Handover(context, self.store, self.comparisons.begin)
         self.collecting = Collecting(
             context, self.journal, self.fetching, self.handover, self.store
         )
-        self.aside = Aside(replica)
+        self.strays = Strays(
+            context,
+            self.aside,
+            self.comparisons.ask_for_strays,
+            self.comparisons.take,
+            self.collecting.latest,
+        )
         self.answers = Answers(context)
         self.reads = Reads(context, self.causality, self.fetching, self.handover, self._number)
         self.schedules = Schedules(self.me, membership.lowest_live)
@@ -105,11 +121,9 @@ class ClusterCore:
         """The membership has changed; for log lines and for whoever runs schedules."""
         self.last_sync: dict[str, int] = {}
         self.standing = Standing(len(membership.ring.ids))
-        self._comparisons: dict[str, Comparison] = {}
         self._requests = 0
         self._held: list[Output] = []
         self._gates = 0
-        self._stuck: dict[str, int] = {}
         before, joined = stored_record(engine), self.store.row(STATE, JOINED)
         self._joined = int(joined or (0 if before is None else before.joined))
         """The incarnation in which it last came into the ring, as far as the data here know."""
@@ -128,13 +142,29 @@ class ClusterCore:
         self.inbox.on_behind = self._behind
         self.fetching.on_begin = self.causality.begin
         self.fetching.on_complete = self._fetched
+        self.fetching.me = self._account
+        self.fetching.shown = lambda: self.causality.target
+        self.fetching.on_nowhere = self._nowhere
+        self.fetching.gone = self.inbox.gone
+        self.answers.aside = self.aside.segments
+        self.answers.released = lambda: self.keeping.released
+        self.collecting.kept = self.keeping.earliest
+        self.keeping.on_hold = self.handover.wrote
+        self.keeping.is_held = lambda table, segment: (table, segment) in self.handover.foreign
+        self.keeping.drop = self.handover.drop
+        self.handover.on_release = self.keeping.drops_own
+        self.handover.on_drop = self.keeping.drops_any
         self.answers.vector = self.causality.vector
         self.answers.has = self.causality.has
         self.answers.holds = self.fetching.holds
         self.answers.settled = self.collecting.tell
         self.answers.collected = self.collecting.latest
         self.answers.serving = lambda: self.fetching.complete and self.causality.caught_up()
-        self.answers.merge = self._merge_pushed
+        self.answers.merge = self.comparisons.pushed
+        self.comparisons.on_merging = self.collecting.took
+        self.comparisons.on_merged = self.handover.wrote
+        self.comparisons.on_lost = self.fetching.everything
+        self.comparisons.inherit = self.collecting.inherit
         self.ids.wake = lambda: self.context.wake()
 
     def start(self) -> None:
@@ -145,11 +175,10 @@ class ClusterCore:
         interrupted = me.ring != READY and self._joined == me.joined
         if me.ring == READY:
             self.context.ring, self.context.ready_ring = self.membership.ring, self._ready_ring()
-            self.fetching.resume()
+            self.fetching.resume(self.causality.resume())
         self._follow()
         if interrupted:  # the last life ended before all had been fetched
-            self.fetching.everything()
-        if self.context.causal and self.causality.was_behind and self.fetching.complete:
+            self.causality.resume()
             self.fetching.everything()
         self._later(self.config.sync_interval_ms, self._sync_round)
         self._later(self.config.resend_ms, self._catch_up_step)
@@ -199,7 +228,7 @@ class ClusterCore:
         self.membership.link_down(peer)
         self.outbox.disconnected(peer)
         self.handover.lost(peer)
-        comparison = self._comparisons.get(peer)
+        comparison = self.comparisons.open.get(peer)
         if comparison is not None:
             comparison.end(False)
         self.reads.disconnected(peer)
@@ -221,6 +250,8 @@ class ClusterCore:
                 self.inbox.batch(peer, message)
             case Received():
                 self.outbox.received(peer, message)
+            case Everywhere():
+                self.keeping.everywhere(message)
             case Stream():
                 self.inbox.offer(peer, message)
             case SyncRequest():
@@ -231,7 +262,7 @@ class ClusterCore:
             case SyncDiffers() | SyncSummary() | SyncDone():
                 if isinstance(message, SyncDiffers):
                     self.collecting.heard(peer, message.settled)
-                comparison = self._comparisons.get(peer)
+                comparison = self.comparisons.open.get(peer)
                 if comparison is not None:
                     comparison.answer(message)
             case Get():
@@ -334,6 +365,7 @@ class ClusterCore:
             self.fetching.ring_changed()
             self.outbox.ring_changed()
             self.handover.ring_changed(self.fetching.sharded())
+            self.keeping.ring_changed()
             self.collecting.ring_changed()
         self.standing.look(*membership.reach(), context.others(), context.consistency)
         self.fetching.step()
@@ -355,7 +387,11 @@ class ClusterCore:
 
     def _put_aside(self) -> None:
         sent = {(w.table, w.key) for batch in self.journal.batches.values() for w in batch.writes}
+        self.aside.seen = self.causality.vector()
+        self.keeping.drops_any()
         kept = self.aside.fill(lambda w: (w.table, w.key) in sent or self.journal.lacks(w))
+        if kept:
+            self.causality.shows(self.aside.seen)
         self.store.record({(RECEIVED, origin): None for origin in self.store.rows(RECEIVED)})
         self.inbox.reset()
         self.context.note(
@@ -363,15 +399,11 @@ class ClusterCore:
             f"entries are compared with the others', {kept} writes that nobody else has are sent"
         )
 
-    def _drop_aside(self) -> None:
-        """All has been fetched: what others do not have any more is gone."""
-        aside = self.aside
-        if aside or aside.taken:
-            self.context.note(
-                f"cluster: {aside.taken} entries were up to date, {len(aside)} were not"
-            )
-        aside.clear()
-        aside.taken = 0
+    def _nowhere(self, table: str, segment: int) -> None:
+        """What this node had when it was taken out is all that is left of a segment."""
+        writes = list(self.aside.surviving(table, segment, self.collecting.latest(table, segment)))
+        if writes:
+            self.comparisons.take(writes, self.aside.seen)
 
     # --- commits ---------------------------------------------------------------------------------
 
@@ -393,80 +425,19 @@ class ClusterCore:
         self.store.on_durable(self.engine.next_ticket, stored)
         return rows
 
-    def _applied(self, writes: list[Write]) -> None:
+    def _applied(self, batch: Batch) -> None:
         """A batch of another node is here."""
-        self.handover.wrote(writes)
+        self.keeping.keep(batch)
         self.causality.advanced()
 
     # --- anti-entropy ----------------------------------------------------------------------------
-
-    def _begin(
-        self, peer: str, push: bool, pull: bool, aside: Aside | None = None
-    ) -> Comparison | None:
-        """A comparison with a peer, unless there is one under way."""
-        if peer in self._comparisons or peer not in self.context.linked:
-            return None
-        comparison = Comparison(self.context, peer, self._number, push=push, pull=pull, aside=aside)
-        comparison.vector = self.causality.vector
-        comparison.accept = partial(self._accept, False)
-
-        def close() -> None:
-            del self._comparisons[peer]
-
-        comparison.on_close = close
-        self._comparisons[peer] = comparison
-        return comparison
-
-    def _begin_fetch(self, peer: str, push: bool, pull: bool) -> Comparison | None:
-        """The same for what this node does not serve yet: it takes all that comes."""
-        push = push and not self.context.causal
-        comparison = self._begin(peer, push, pull, self.aside)
-        if comparison is not None:
-            comparison.accept = partial(self._accept, True)
-            comparison.on_through = self.causality.fetched
-            comparison.inherit = self.collecting.inherit
-        return comparison
-
-    def _accept(self, fetching: bool, writes: list[Write], seen: VectorWire) -> bool:
-        """Merges entries that came outside of batches, unless they could show effects without
-        causes."""
-        if not fetching and not self.seen.covers(seen):
-            return False
-        self.collecting.took(writes)
-        merged = self.context.replica.merge(self.context.news(writes))
-        if merged.refused:
-            self.context.note(f"cluster: {merged.refused}")
-            return False
-        self.handover.wrote(writes)
-        if fetching:
-            self.causality.shows(seen)
-            self.store.on_durable(merged.ticket, self._fetch_stored)
-        return True
-
-    def _fetch_stored(self, ok: bool) -> None:
-        if not ok:  # memory has gone back to what is stored: the segments are not here, after all
-            self.fetching.everything()
-
-    def _merge_pushed(
-        self, writes: list[Write], seen: VectorWire, durable: Callable[[bool], None]
-    ) -> None:
-        def merge(ok: bool) -> None:
-            if not ok:
-                return
-            self.collecting.took(writes)
-            merged = self.context.replica.merge(self.context.news(writes))
-            if merged.refused:
-                self.context.note(f"cluster: {merged.refused}")
-                return
-            self.handover.wrote(writes)
-            self.store.on_durable(merged.ticket, durable)
-
-        self.causality.wait(seen, merge)
 
     def _sync_round(self) -> None:
         """Compares with one peer at random; who has yet to settle or to confirm deletions comes
         first."""
         self.collecting.step()
+        if self.fetching.complete and self.causality.short():
+            self._behind()
         peers = [peer for peer in self.context.others() if peer in self.context.linked]
         if not peers or not self.fetching.complete:
             return
@@ -476,7 +447,7 @@ class ClusterCore:
 
     def compare(self, peer: str) -> None:
         """A round of anti-entropy with a peer."""
-        comparison = self._begin(peer, True, True)
+        comparison = self.comparisons.begin(peer, True, True)
         if comparison is None:
             return
 
@@ -486,8 +457,8 @@ class ClusterCore:
                 self.collecting.confirmed(peer, comparison.begun)
                 self.standing.met(peer, *self.membership.reach(), self.context.consistency)
                 self.collecting.step()
-            elif self.context.causal and comparison.first_has is not None:
-                self._perhaps_behind(peer, comparison.first_has)
+            elif comparison.first_has is not None and self.causality.stuck(comparison.first_has):
+                self._behind()
 
         comparison.on_end = end
         comparison.settled = self.collecting.tell
@@ -500,48 +471,51 @@ class ClusterCore:
 
     # --- catching up -----------------------------------------------------------------------------
 
-    def _behind(self, peer: str) -> None:
+    def _behind(self) -> None:
         """Batches cannot bring all that is missing here (causal)."""
         if self.fetching.complete:
-            self.fetching.everything()
+            self.fetching.again()
             self.fetching.step()
 
-    def _perhaps_behind(self, peer: str, theirs: VectorWire) -> None:
-        """A peer has seen what nobody sends to this node."""
-        waiting = {origin: batch.number for origin, batch in self.inbox.waiting().items()}
-        lost = any(
-            self.inbox.gone(origin) and number > self.seen.get(origin)
-            for origin, number in theirs.items()
-        )
-        stuck = bool(waiting) and waiting == self._stuck
-        self._stuck = waiting
-        if lost or stuck:
-            self._behind(peer)
+    def _account(self) -> Account:
+        """What this node has seen, and may vouch for."""
+        return Account(self.seen.vector(), self.keeping.released)
 
     def _catch_up_step(self) -> None:
         self.journal.tidy()
         if not self.fetching.complete:
             self.fetching.step()
-        elif self.context.causal:
+            return
+        self.strays.step()
+        self.keeping.step()
+        if self.context.causal:
             self.causality.finish()
+            self._perhaps_ready(0)
 
-    def _fetched(self) -> None:
+    def _fetched(self, seen: Vector) -> None:
         """All that was missing has come."""
-        self._drop_aside()
-        ticket = self.causality.claim() if self.context.causal else 0
-        if self.membership.me.ring == JOINING:
-
-            def stored(ok: bool) -> None:
-                if not ok:
-                    self.fetching.everything()
-                elif self.fetching.complete:
-                    self.membership.ready()
-                    self._follow()
-                self.context.wake()
-
-            self.store.on_durable(ticket, stored)
+        self.strays.begin()
+        self.keeping.claims(seen)
+        ticket = self.causality.claim(seen) if self.context.causal else 0
+        self._perhaps_ready(ticket)
         for origin in self.inbox.current.values():
             self.inbox.ask(origin)
+
+    def _perhaps_ready(self, ticket: int) -> None:
+        """A newcomer can stand in for its predecessors when it has all that it is to have, and
+        under causal shows no more than it has seen."""
+        if self.membership.me.ring != JOINING or not self.causality.caught_up():
+            return
+
+        def stored(ok: bool) -> None:
+            if not ok:
+                self.fetching.everything()
+            elif self.fetching.complete and self.membership.me.ring == JOINING:
+                self.membership.ready()
+                self._follow()
+            self.context.wake()
+
+        self.store.on_durable(ticket, stored)
 
     # --- reads: `engines.remote.Remote` ----------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..merge import deliverable
 from .context import Context
-from .messages import Batch, Received, Stream, Write
+from .messages import Batch, Received, Stream
 from .origins import RECEIVED, Seen, member_of, received
 from .rows import Rows
 
@@ -30,8 +30,8 @@ class Inbox:
         """The origin of each member, as far as it has said: earlier ones are gone for good."""
         self.offered: dict[str, int] = {}
         """The last batch of each origin, as far as it has said."""
-        self.on_applied: Callable[[list[Write]], None] = lambda writes: None
-        self.on_behind: Callable[[str], None] = lambda peer: None
+        self.on_applied: Callable[[Batch], None] = lambda batch: None
+        self.on_behind: Callable[[], None] = lambda: None
         """A peer can no longer give all that is missing here (causal)."""
 
     # --- links -----------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ class Inbox:
         self.offered[message.origin] = max(message.last, self.offered.get(message.origin, 0))
         have = self._seen.get(message.origin)
         if self._context.causal and have + 1 < message.first:
-            self.on_behind(peer)
+            self.on_behind()
         self.ask(message.origin)
 
     def ask(self, origin: str) -> None:
@@ -134,7 +134,7 @@ class Inbox:
                 self._context.wake()
 
         self._store.on_durable(merged.ticket, durable)
-        self.on_applied(batch.writes)
+        self.on_applied(batch)
         return True
 
     def _refuse(self, reason: str) -> None:

@@ -127,13 +127,16 @@ class Write(_Message, frozen=True):
 
 class Batch(_Message, frozen=True, tag="EVENT _cluster_set"):
     """The writes of one commit of `origin`, its `number`-th; `before` is the one sent before it on
-    this stream. `depends` is what the origin had seen (causal), else empty."""
+    this stream. `depends` is what the origin had seen (causal), else empty. Under eventual it has
+    the writes that are the receiver's; under causal all of them, and `ring` is the fingerprint of
+    the members that the sender knows."""
 
     origin: Name
     number: Count
     before: Count
     depends: VectorWire
     writes: list[Write]
+    ring: Count = 0
 
 
 class Stream(_Message, frozen=True, tag="EVENT _cluster_stream"):
@@ -143,6 +146,14 @@ class Stream(_Message, frozen=True, tag="EVENT _cluster_stream"):
     origin: Name
     first: Count
     last: Count
+
+
+class Everywhere(_Message, frozen=True, tag="EVENT _cluster_everywhere"):
+    """All members of a `ring` (its fingerprint) have the batches of `origin` up to `number`."""
+
+    origin: Name
+    number: Count
+    ring: Count
 
 
 class Received(_Message, frozen=True, tag="EVENT _cluster_received"):
@@ -224,8 +235,9 @@ class SyncRequest(_Message, frozen=True, tag="EVENT _cluster_sync_request"):
 class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     """Which tables (level 0), groups (1) or segments (2) are not the same here.
 
-    Causal: `has` is the vector that the sender's state contains at least, `seen` at most.
-    `serving`: it has all that is its own."""
+    Causal: `has` is the vector that the sender's state contains at least, `seen` at most; of its
+    batches after `released` it has dropped nothing yet. `serving`: it has all that is its own.
+    """
 
     request: Count
     tables: list[Name]
@@ -234,13 +246,15 @@ class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     seen: VectorWire = {}
     has: VectorWire = {}
     settled: Settled | None = None
+    released: VectorWire = {}
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
     """The answer to level 3, for a page of segments, the first `through` of those asked for: those
     that are not `differing` are equal. For those that differ keys and versions, or `writes` when
-    the asker has nothing. `lacking`: the sender itself does not have all of them. `collected`: when
-    the latest deletion in a segment was made that has been forgotten."""
+    the asker has nothing. `lacking`: the sender itself does not have all of them; `undecided`: it
+    may have what was there, from before it was taken out of the ring. `collected`: when the latest
+    deletion in a segment was made that has been forgotten."""
 
     request: Count
     table: Name
@@ -251,6 +265,8 @@ class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
     lacking: list[Segment]
     seen: VectorWire = {}
     collected: list[tuple[Segment, Count]] = []
+    released: VectorWire = {}
+    undecided: list[Segment] = []
 
 
 class SyncEntries(_Message, frozen=True, tag="EVENT _cluster_sync_entries"):
@@ -269,6 +285,7 @@ class SyncDone(_Message, frozen=True, tag="EVENT _cluster_sync_done"):
     request: Count
     writes: list[Write]
     seen: VectorWire = {}
+    released: VectorWire = {}
 
 
 class IdRequest(_Message, frozen=True, tag="EVENT _cluster_ids"):
@@ -380,6 +397,7 @@ Message = (
     | Batch
     | Stream
     | Received
+    | Everywhere
     | Get
     | GetReply
     | Values

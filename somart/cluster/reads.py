@@ -14,7 +14,8 @@ from .antientropy import KEYS_MOST
 from .causal import Causality
 from .context import Context
 from .digests import size_of
-from .handover import Fetching, Handover
+from .fetching import Fetching
+from .handover import Handover
 from .hashing import segment_of
 from .listings import DIGESTS, LEN, VALUES, Many, Part, Plan
 from .messages import (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .context import Context, Timer
 from .journal import Journal
-from .messages import Batch, Received, Stream
+from .messages import Batch, Everywhere, Received, Stream
 from .rows import Rows
 
 
@@ -57,6 +57,8 @@ class Outbox:
         self._waiting: dict[int, set[str]] = {}
         self._ready: dict[str, bool] = {}
         self._shifted = 0
+        self._telling = False
+        self._told = 0
         self.on_acknowledged: Callable[[Batch], None] = lambda batch: None
         """A batch is durable on all who are to have it, each of its keys on all owners of it."""
         self.on_gap: Callable[[str], None] = lambda peer: None
@@ -125,6 +127,21 @@ class Outbox:
         if batch is None or not batch.writes:
             return 0
         return max(0, self._context.clock.wall() - batch.writes[0].version.stamp[0])
+
+    def _tell_later(self) -> None:
+        """Causal: others keep what is not theirs until all have it."""
+        if not self._telling and self._context.causal and self._context.sharded:
+            self._telling = True
+            self._context.later(self._context.config.resend_ms, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        number = min((stream.acked for stream in self.streams.values()), default=0)
+        if number > self._told:
+            self._told = number
+            message = Everywhere(self._store.origin, number, self._context.fingerprint())
+            for peer in self._context.others():
+                self._context.send(peer, message)
 
     # --- links -----------------------------------------------------------------------------------
 
@@ -204,12 +221,17 @@ class Outbox:
     def _send(self, stream: Outgoing, position: int) -> None:
         number = stream.pending[position]
         batch = self._journal.batches[number]
-        before = stream.pending[position - 1] if position else stream.acked
+        origin, depends, writes = batch.origin, batch.depends, batch.writes
         if self._context.causal:
-            before = number - 1
-        writes = self._context.relevant(stream.peer, batch.writes)
+            ring = self._context.fingerprint()
+            self._context.send(
+                stream.peer, Batch(origin, number, number - 1, depends, writes, ring)
+            )
+            return
+        before = stream.pending[position - 1] if position else stream.acked
+        writes = self._context.relevant(stream.peer, writes)
         if writes is not batch.writes or before != batch.before:
-            batch = Batch(batch.origin, number, before, batch.depends, writes)
+            batch = Batch(origin, number, before, depends, writes)
         self._context.send(stream.peer, batch)
 
     # --- acknowledgements ------------------------------------------------------------------------
@@ -252,6 +274,7 @@ class Outbox:
     def _acknowledge(self, stream: Outgoing, number: int) -> None:
         stream.acked = number
         stream.rewound = -1
+        self._tell_later()
         pending = stream.pending
         while pending and pending[0] <= number:
             done = pending.popleft()

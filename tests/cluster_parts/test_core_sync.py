@@ -132,7 +132,7 @@ def test_a_comparison_survives_lost_messages_and_ends_when_the_peer_is_silent() 
     net.watch = lambda one, other, message: not type(message).__name__.startswith("Sync")
     net.run(60_000)
     net.hosts["n1"].do(lambda core: core.compare("n2"))
-    (comparison,) = net.hosts["n1"].core._comparisons.values()
+    (comparison,) = net.hosts["n1"].core.comparisons.open.values()
     ends: list[bool] = []
     comparison.on_end = ends.append
     net.run(60_000)

@@ -5,26 +5,24 @@ A mutant patches one function, most of them by one word of what it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
-from workloads import CAMPAIGNS, failures, run, settings_of
+from planted_causal import counts_as_seen_what_anybody_has_seen
+from planting import MUTANTS, RING, Patch, mutant
+from workloads import CAMPAIGNS
 
 from somart.cluster import antientropy, collecting, departing, leadership, replica, versions
-from somart.cluster.causal import Causality
 from somart.cluster.context import Context
 from somart.cluster.core import ClusterCore
 from somart.cluster.departing import Departure
-from somart.cluster.handover import Fetching, Handover
+from somart.cluster.fetching import Fetching
+from somart.cluster.handover import Handover
 from somart.cluster.ids import Ids
 from somart.cluster.inbox import Inbox
 from somart.cluster.journal import Journal
 from somart.cluster.membership import Membership
 from somart.cluster.messages import Batch, GetReply, IdBlock
-from somart.cluster.origins import Seen
 from somart.cluster.outputs import Send
 from somart.cluster.reads import Reads
 from somart.cluster.schedules import Schedules
@@ -36,48 +34,6 @@ from somart.consensus.state import Outcome, State
 from somart.engines import cluster as engine
 from somart.engines.cluster import ClusterEngine
 from somart.merge import BEGINNING, Stamp
-
-Patch = pytest.MonkeyPatch
-SEEDS = 300
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A bug, and the programs that may show it. `quick` ones are found within a few seeds;
-    `changes` are settings in which a rare one shows sooner."""
-
-    name: str
-    plant: Callable[[Patch], None]
-    programs: Sequence[str]
-    quick: bool = True
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-    def found(self, seeds: int = SEEDS) -> tuple[int, str] | None:
-        """The first seed that finds it, and how; None when none of them does."""
-        with pytest.MonkeyPatch.context() as patch:
-            self.plant(patch)
-            for seed in range(seeds):
-                name = self.programs[seed % len(self.programs)]
-                outcome = run(name, settings_of(seed, **self.changes))
-                if not outcome.passed:
-                    return seed, failures(name, outcome)
-        return None
-
-
-MUTANTS: dict[str, Mutant] = {}
-
-
-def mutant(
-    programs: str, quick: bool = True, **changes: Any
-) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
-    """Declares a bug; its docstring says what it is."""
-
-    def declare(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
-        name = plant.__name__
-        MUTANTS[name] = Mutant(name, plant, programs.split(), quick, changes)
-        return plant
-
-    return declare
 
 
 def _no_anti_entropy(patch: Patch) -> None:
@@ -389,10 +345,8 @@ def sends_keys_to_their_former_owner(patch: Patch) -> None:
 
 # --- the ring ------------------------------------------------------------------------------------
 
-_RING = CAMPAIGNS["ring"].changes
 
-
-@mutant("ring", **_RING)
+@mutant("ring", **RING)
 def leaves_with_what_others_lack(patch: Patch) -> None:
     """A node leaves for good when those who are there have its own commits (found by this
     simulator)."""
@@ -406,7 +360,7 @@ def leaves_with_what_others_lack(patch: Patch) -> None:
     patch.setattr(Departure, "waiting_for", waiting_for)
 
 
-@mutant("ring", **_RING)
+@mutant("ring", **RING)
 def hand_over_does_not_wait(patch: Patch) -> None:
     """When somebody has joined, what is his now is shown to him and goes, whatever he says."""
 
@@ -420,13 +374,13 @@ def hand_over_does_not_wait(patch: Patch) -> None:
     _no_anti_entropy(patch)
 
 
-@mutant("ring", **{**_RING, "nodes": 3, "minutes": 12, "calls": 500, "faults": ("expel",)})
+@mutant("ring", **{**RING, "nodes": 3, "minutes": 12, "calls": 500, "faults": ("expel",)})
 def the_expelled_keep_what_they_had(patch: Patch) -> None:
     """Who was taken out of the ring comes back with what others have deleted and forgotten."""
     patch.setattr(ClusterCore, "_put_aside", lambda self: None)
 
 
-@mutant("ring counters logs", **_RING)
+@mutant("ring counters logs", **RING)
 def the_expelled_lose_what_they_wrote(patch: Patch) -> None:
     """Who was taken out of the ring drops also what it alone has."""
 
@@ -436,44 +390,6 @@ def the_expelled_lose_what_they_wrote(patch: Patch) -> None:
 
     plain = ClusterCore._put_aside
     patch.setattr(ClusterCore, "_put_aside", discard)
-
-
-@mutant("walls", **_RING)
-def serves_segments_that_nobody_gave_it(patch: Patch) -> None:
-    """Causal: a newcomer to a segment is content with the members that it reaches (found by this
-    simulator)."""
-    plain = Fetching._everything_but
-
-    def everything_but(self: Fetching, held: Any) -> None:
-        plain(self, held)
-        self.parts = {}
-
-    patch.setattr(Fetching, "_everything_but", everything_but)
-
-
-# --- causal --------------------------------------------------------------------------------------
-
-
-@mutant("causal")
-def ignores_dependencies(patch: Patch) -> None:
-    """Batches are applied as they come from each origin."""
-    patch.setattr(Causality, "depends", lambda self: {})
-
-
-@mutant("causal")
-def tokens_are_empty(patch: Patch) -> None:
-    """A client's token says nothing, so no node waits."""
-    patch.setattr(Causality, "wait", lambda self, vector, done, most_ms=0: done(True))
-
-
-@mutant("causal", quick=False)
-def claims_what_it_has_not(patch: Patch) -> None:
-    """A vector counts as covered when any of its entries is."""
-    patch.setattr(
-        Seen,
-        "covers",
-        lambda self, other: any(self.get(o) >= n for o, n in other.items()) or not other,
-    )
 
 
 # --- ids and members -----------------------------------------------------------------------------
@@ -593,3 +509,6 @@ def ticks_are_not_fenced(patch: Patch) -> None:
 def missed_ticks_are_lost(patch: Patch) -> None:
     """A new leader goes on with what is due now."""
     patch.setattr(leadership, "CATCH_UP_MS", 3_000)
+
+
+__all__ = ["MUTANTS", "counts_as_seen_what_anybody_has_seen"]

@@ -59,7 +59,7 @@ def test_strong_histories(first: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 20, CHUNK))
+@pytest.mark.parametrize("first", range(0, 40, CHUNK))
 def test_rings_that_change(first: int) -> None:
     """Nodes come, leave for good, and are taken out and come back."""
     figures = judge("ring", range(first, first + CHUNK))
@@ -84,6 +84,21 @@ def test_without_faults_every_call_is_answered(name: str) -> None:
     assert outcome.calls["unknown"] == outcome.calls["refused"] == 0
     if name != "lifecycle":  # where most moves are refused, rightly
         assert outcome.calls["error"] == 0
+
+
+FOUND = {"ring": (42, 142, 146, 236, 245, 303, 322, 665), "walls": (84, 86, 216, 245)}
+"""Seeds that have found something."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FOUND)
+def test_seeds_that_once_failed(kind: str) -> None:
+    if kind == "ring":
+        judge(kind, FOUND[kind])
+        return
+    for seed in FOUND[kind]:
+        outcome = run(kind, settings_of(seed, minutes=8, calls=200))
+        assert outcome.passed, failures(kind, outcome)
 
 
 SCRIPT = """

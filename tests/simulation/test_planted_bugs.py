@@ -15,11 +15,11 @@ SAMPLE = (
     "deletes_without_a_tombstone",
     "drops_one_acknowledged_batch",
     "ignores_dependencies",
+    "keeps_nothing_for_others",
     "keeps_what_is_not_its_own",
     "last_arrival_wins",
     "leaves_with_what_others_lack",
     "missed_ticks_are_lost",
-    "serves_segments_that_nobody_gave_it",
     "skips_gaps",
     "the_dead_stay_dead",
 )
