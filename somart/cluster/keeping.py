@@ -9,7 +9,7 @@ remembers up to which batch, for it can vouch for later ones only (`evidence.py`
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -142,6 +142,11 @@ class Keeping:
                 keys.setdefault(table, []).append(key)
         for table, found in keys.items():
             self.drop(table, found)
+
+    def places(self) -> Iterator[tuple[str, int]]:
+        """The tables and segments of which something is kept."""
+        for table, key in (*self._places, *self._done):
+            yield table, segment_of(key)
 
     def ring_changed(self) -> None:
         """All that is here and belongs elsewhere is shown to its owners."""

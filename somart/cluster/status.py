@@ -108,11 +108,12 @@ WEIGHED = 2_000
 
 
 def _foreign(core: ClusterCore) -> dict[str, int]:
-    """What lies here for others: to be zero soon after the ring has come to rest. The bytes of many
-    keys are those of some, times the number."""
+    """What lies here for others: to be zero soon after the ring has come to rest and, under causal,
+    nobody writes any more. The bytes of many keys are those of some, times the number."""
     replica = core.context.replica
     keys = weighed = size = 0
-    for table, segment in core.handover.foreign:
+    places = {*core.handover.foreign, *core.keeping.places()}
+    for table, segment in places:
         held = replica.keys_of(table, segment)
         keys += len(held)
         if weighed < WEIGHED:
@@ -120,4 +121,4 @@ def _foreign(core: ClusterCore) -> dict[str, int]:
             size += sum(map(size_of, replica.writes_of(table, held)))
     if keys > weighed:
         size = size * keys // weighed
-    return {"segments": len(core.handover.foreign), "keys": keys, "bytes": size}
+    return {"segments": len(places), "keys": keys, "bytes": size}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 cell Shop {
     memory { data: Map<String, Int> [persistent] }
-    scale { replicas: 5, shard: data, consistency: eventual, tolerance: TOLERANCE }
+    scale { replicas: 5, shard: data, consistency: CONSISTENCY, tolerance: TOLERANCE }
     on fill(first: Int, count: Int) {
         for n in range(first, first + count) { data.set("key{n}", n) }
         count
@@ -158,14 +158,21 @@ def says_who_is_missing(nodes: Cluster, expected: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tolerance", "after_a_death"), [(0, says_who_is_missing), (1, loses_nothing)]
+    ("consistency", "tolerance", "after_a_death"),
+    [
+        ("eventual", 0, says_who_is_missing),
+        ("eventual", 1, loses_nothing),
+        ("causal", 1, loses_nothing),
+    ],
 )
 def test_a_node_joins_under_load_and_another_dies(
+    consistency: str,
     tolerance: int,
     after_a_death: Callable[[Cluster, dict[str, int]], None],
     tmp_path: Path,
 ) -> None:
-    package = build(PROGRAM.replace("TOLERANCE", str(tolerance)), tmp_path / "built")
+    source = PROGRAM.replace("TOLERANCE", str(tolerance)).replace("CONSISTENCY", consistency)
+    package = build(source, tmp_path / "built")
     with Cluster(package, tmp_path) as nodes:
         expected = fill(nodes)
         join_under_load(nodes, expected)
