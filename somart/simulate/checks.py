@@ -115,8 +115,8 @@ def lost_writes(
     for place, promised in ledger.promised.items():
         for process in owners(processes, place):
             held = held_state(process, place)
-            if held is None and promised.value is ABSENT:
-                continue  # deleted everywhere, and forgotten
+            if held is None and ledger.possible[place].value is ABSENT:
+                continue  # deleted everywhere, if by a call without an answer, and forgotten
             if outlived and promised.value is ABSENT:
                 continue
             if held is None or not covers(held.version, promised.version):

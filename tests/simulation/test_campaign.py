@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from bundled import Figures
 from planted import MUTANTS
-from workloads import NAMES, campaign, failures, run, settings_of
+from workloads import CAMPAIGNS, NAMES, campaign, failures, run, settings_of
 
 SEEDS = 300
 CHUNK = 10
@@ -86,14 +86,18 @@ def test_without_faults_every_call_is_answered(name: str) -> None:
         assert outcome.calls["error"] == 0
 
 
-FOUND = {"ring": (42, 142, 146, 236, 245, 303, 322, 665), "walls": (84, 86, 216, 245)}
+FOUND = {
+    "mixed": (2880,),
+    "ring": (42, 142, 146, 236, 245, 303, 322, 665),
+    "walls": (84, 86, 216, 245),
+}
 """Seeds that have found something."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FOUND)
 def test_seeds_that_once_failed(kind: str) -> None:
-    if kind == "ring":
+    if kind in CAMPAIGNS:
         judge(kind, FOUND[kind])
         return
     for seed in FOUND[kind]:
@@ -104,7 +108,7 @@ def test_seeds_that_once_failed(kind: str) -> None:
 SCRIPT = """
 import sys
 sys.path.insert(0, "tests/simulation")
-from workloads import NAMES, run, settings_of
+from workloads import CAMPAIGNS, NAMES, run, settings_of
 for number, name in enumerate(NAMES):
     print(run(name, settings_of(40 + number, nodes=3, minutes=3, calls=120)).digest())
 """
