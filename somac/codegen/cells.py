@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
+from somart.values.text import float_text
+
 from ..frontend import nodes as n
 from ..frontend.printer import expr_text
 from ..frontend.program import handlers_of, sections
@@ -349,7 +351,7 @@ def data(node: n.Node) -> str:
 
 def assert_text(node: n.Node) -> str:
     """An asserted expression as `soma test` re-prints it (core §4.3)."""
-    if isinstance(node, n.Binary) and node.op != "??":
+    if isinstance(node, n.Binary):
         return f"{assert_text(node.left)} {node.op} {assert_text(node.right)}"
     if isinstance(node, n.Call):
         return f"{node.name}({', '.join(assert_text(a) for a in node.args)})"
@@ -360,8 +362,7 @@ def assert_text(node: n.Node) -> str:
     if isinstance(node, n.Int):
         return str(node.value) if -(2**63) <= node.value < 2**63 else "?"
     if isinstance(node, n.Float):
-        whole = node.value == int(node.value) if abs(node.value) < 1e16 else False
-        return str(int(node.value)) if whole else repr(node.value)
+        return float_text(node.value).removesuffix(".0")
     if isinstance(node, n.Str):
         return f'"{node.value}"'
     if isinstance(node, n.Unary) and node.op == "-":

@@ -8,6 +8,7 @@ without comments, and gives error recovery and error messages their tokens.
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -237,7 +238,8 @@ class _Scanner:
 
     def unexpected(self, position: int) -> int:
         character = self.text[position]
-        shown = character if character.isprintable() else f"\\u{{{ord(character):x}}}"
+        control = unicodedata.category(character) == "Cc"  # would steer the terminal
+        shown = f"\\u{{{ord(character):x}}}" if control else character
         message = f"unexpected character '{shown}'"
         self.problem("E001", message, position, position + 1, _hint(self.text, position))
         self.gaps.append((position, position + 1, " "))

@@ -6,6 +6,7 @@ import math
 from typing import TypeVar
 
 from ..errors import type_error
+from ..std import lists
 from ..std.numeric import ceil, exp, floor, log, log10, power, round_, sqrt
 from ..std.randomness import unit
 from ..values.arithmetic import divide_floats, modulo_floats
@@ -130,5 +131,6 @@ def nth(xs: list[Item], i: int) -> Item:
     raise type_error(f"nth: index {i} out of range for list of length {len(xs)}")
 
 
-def range_(a: int, b: int) -> range:
-    return range(as_int(a), as_int(b))
+def range_(a: int, b: int) -> list[int]:
+    """The Ints from a to b-1, where they are not counted by a `for`."""
+    return lists.range_(as_int(a), as_int(b))

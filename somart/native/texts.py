@@ -46,7 +46,11 @@ def to_float(v: Value) -> float:
 
 def len_(v: Value) -> int:
     """Bytes of a text, items of a list or a buffer."""
-    return str_len(v) if type(v) is str else len(v)
+    if isinstance(v, list | dict):
+        return len(v)
+    if type(v) is str:
+        return str_len(v)
+    raise type_error("len expects a string, list, or map")
 
 
 @lru_cache(maxsize=64)

@@ -95,9 +95,16 @@ def _match(subject: n.Expr, arms: list[n.Arm]) -> n.Match:
     return n.Match(subject, tuple(arms))
 
 
+def _branch(block: n.Block) -> n.Block:
+    """A `return` at the end of a branch of an if expression is read as its value."""
+    *before, last = block.statements or (n.ExprStmt(n.Unit()),)
+    return n.Block((*before, n.ExprStmt(last.value) if isinstance(last, n.Return) else last))
+
+
 def _compound(inner: st.SearchStrategy[n.Expr]) -> st.SearchStrategy[n.Expr]:
     args = st.lists(inner, max_size=2).map(tuple)
     blocks = st.lists(statements(inner), max_size=3).map(lambda s: n.Block(tuple(s)))
+    branches = blocks.map(_branch)
     arms = st.builds(
         n.Arm,
         st.lists(patterns, min_size=1, max_size=2).map(tuple),
@@ -116,7 +123,7 @@ def _compound(inner: st.SearchStrategy[n.Expr]) -> st.SearchStrategy[n.Expr]:
         | args.map(n.ListLit)
         | st.builds(n.Record, uppers, st.lists(st.tuples(names, inner), max_size=2).map(tuple))
         | st.builds(n.Try, inner)
-        | st.builds(n.IfExpr, inner, blocks, blocks)
+        | st.builds(n.IfExpr, inner, branches, branches)
         | st.builds(_match, inner, st.lists(arms, max_size=3))
     )
 

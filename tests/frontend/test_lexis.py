@@ -99,7 +99,7 @@ def test_unicode_white_space_separates() -> None:
     [
         ("cell A { ; }", "unexpected character ';'"),
         ("cell A { é }", "unexpected character 'é'"),
-        ("\ufeffcell A { }", "unexpected character '\\u{feff}'"),
+        ("\ufeffcell A { }", "unexpected character '\ufeff'"),
         ("cell A { \0 }", "unexpected character '\\u{0}'"),
         ('cell A { on f() { "abc } }', "unterminated string"),
         ("cell A { /* /* */ }", "unterminated block comment"),

@@ -205,12 +205,22 @@ class ExpressionBuilder(LiteralBuilder):
     def visit_if_expr(self, tree: Tree) -> n.IfExpr:
         condition, then, *rest = kids(tree)
         self._check_chain(tree, rest)
-        otherwise: n.Block | n.IfExpr = self.build(rest.pop())
+        otherwise: n.Block | n.IfExpr = self._branch(rest.pop())
         for branch in reversed(rest):
             test, block = kids(branch)
             span = self.place(_after_else(branch), self.end(tree))
-            otherwise = n.IfExpr(self.build(test), self.build(block), otherwise, span=span)
-        return n.IfExpr(self.build(condition), self.build(then), otherwise, span=self.span(tree))
+            otherwise = n.IfExpr(self.build(test), self._branch(block), otherwise, span=span)
+        then_block = self._branch(then)
+        return n.IfExpr(self.build(condition), then_block, otherwise, span=self.span(tree))
+
+    def _branch(self, tree: Tree) -> n.Block:
+        """A branch of an if expression: `return e` at its end is just its value (core 3.9)."""
+        block: n.Block = self.build(tree)
+        last = block.statements[-1] if block.statements else None
+        if not isinstance(last, n.Return):
+            return block
+        value = n.ExprStmt(last.value, span=last.span)
+        return n.Block((*block.statements[:-1], value), span=block.span)
 
     def _check_chain(self, tree: Tree, rest: list[Tree]) -> None:
         if len(rest) > limits.ELSE_IFS:
