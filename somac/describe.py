@@ -106,18 +106,21 @@ def _timer(timer: n.Every | n.After) -> dict[str, Any]:
 
 
 def _face(cell: n.Cell) -> dict[str, Any]:
-    found: dict[str, Any] = {"signals": [], "promises": [], "tools": []}
+    found: dict[str, Any] = {"signals": [], "promises": promise_texts(cell), "tools": []}
     for face in sections(cell, n.Face):
         for declaration in face.declarations:
-            if isinstance(declaration, n.Promise):
-                value = declaration.value
-                text = value.value if isinstance(value, n.Str) else source_text(value)
-                found["promises"].append(text)
-            elif isinstance(declaration, n.Signature) and declaration.kind != "await":
+            if isinstance(declaration, n.Signature) and declaration.kind != "await":
                 found[f"{declaration.kind}s"].append(_signature(declaration))
     if not found["tools"]:
         del found["tools"]
     return found if sections(cell, n.Face) else {}
+
+
+def promise_texts(cell: n.Cell) -> list[str]:
+    """The promises of a cell's faces as they were written, without quotes."""
+    declared = [d for face in sections(cell, n.Face) for d in face.declarations]
+    values = [d.value for d in declared if isinstance(d, n.Promise)]
+    return [value.value if isinstance(value, n.Str) else source_text(value) for value in values]
 
 
 def _signature(declared: n.Signature) -> dict[str, Any]:

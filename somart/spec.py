@@ -229,6 +229,35 @@ class ScaleSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the checker knows of a cell, for the dashboard (spec 3 §8.5): the parts of its memory
+    peak in bytes, what it declares, what has no bound, each handler's peak, its promises."""
+
+    slots: int = 0
+    handler: int = 0
+    state: int = 0
+    runtime: int = 0
+    declared: int | None = None
+    unbounded: tuple[str, ...] = ()
+    handlers: Mapping[str, int] = field(default_factory=dict)
+    promises: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """The most memory that the cell may need, as far as it is bounded."""
+        return self.slots + self.handler + self.state + self.runtime
+
+    @property
+    def badge(self) -> str:
+        """The verdict on the declared budget."""
+        if self.declared is None:
+            return "NO BUDGET"
+        if self.unbounded:
+            return "ADVISORY"
+        return "PROVEN" if self.total <= self.declared else "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
 class ServeSpec:
     """`[serve]` of `soma.toml`: what holds unless the command line says otherwise.
 
@@ -309,6 +338,7 @@ class ProgramSpec:
     variants: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
     app_class: Callable[..., App] | None = None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
     @cached_property
     def live(self) -> tuple[type[Cell], ...]:

@@ -90,6 +90,12 @@ def _declared(cell: n.Cell) -> n.ScaleEntry | None:
     return entries[-1] if entries else None
 
 
+def declared_bytes(cell: n.Cell) -> int | None:
+    """The budget of a cell; None when it declares none, or no size."""
+    entry = _declared(cell)
+    return None if entry is None else size_in_bytes(entry.value)
+
+
 def size_in_bytes(value: int | str) -> int | None:
     """A size such as `8Gi` or `64M`; None when it does not parse."""
     found = _SIZE.fullmatch(str(value).strip())
@@ -116,6 +122,12 @@ def peak_of(cell: n.Cell) -> Peak:
         peak.handler = max(peak.handler, meter.cost(handler.body) + HANDLER_BYTES)
         peak.reasons += meter.reasons
     return peak
+
+
+def handler_peaks(cell: n.Cell) -> dict[str, int]:
+    """The peak of each handler, by name."""
+    handlers = sections(cell, n.Handler)
+    return {handler.name: Meter().cost(handler.body) + HANDLER_BYTES for handler in handlers}
 
 
 def _slot_bytes(slot: n.Slot) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import FrameType
 
 from .pipeline import compile_in_memory, read_runnable, static_folder
@@ -22,6 +23,8 @@ def serve(words: Sequence[str]) -> int:
     from somart.node import serve_program
     from somart.options import make_parser, options_of
 
+    from .evidence import evidence_of
+
     parser = make_parser("soma serve", "Serve a program over HTTP until a signal ends it.")
     parser.add_argument("file", metavar="FILE", help="the .cell file")
     parser.add_argument(
@@ -33,7 +36,7 @@ def serve(words: Sequence[str]) -> int:
     unit = read_runnable(found.file)
     if unit is None:
         return 1
-    spec = compile_in_memory(unit)
+    spec = replace(compile_in_memory(unit), evidence=evidence_of(unit.program))
     options = options_of(parser, found, static_folder(unit).resolve(), spec.manifest)
     return serve_program(spec, options)
 

@@ -1,4 +1,5 @@
-"""The status page under `/__soma/`: what is served, as one HTML page without scripts."""
+"""The dashboard under `/__soma/` (spec 3 §8.5): what is served and what is known of it, as one
+HTML page without scripts."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from html import escape
 
 from ..cell import Cell
 from ..spec import ProgramSpec
+from .proofs import PROOF_STYLE, data_block, drawing, proofs
 
+TITLE = "Soma Verification Dashboard"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h2 { border-bottom: 1px solid #8884; margin-top: 2rem }
@@ -15,7 +18,7 @@ table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; padding: .2rem .6rem .2rem 0; vertical-align: top }
 code { font: 13px ui-monospace, monospace }
 tr.suspect { background: #fc03 } tr.dead { background: #f003 } tr.left { opacity: .5 }
-"""
+""" + PROOF_STYLE
 
 
 REFRESH_SECONDS = 2
@@ -27,19 +30,18 @@ def status_page(
     unready: str | None,
     cluster: Mapping[str, object] | None = None,
 ) -> str:
-    """The members of the cluster as they are now, then cells with their handlers, machines and
-    slots; all names escaped. `unready` is why the node is not ready, None when it is."""
-    cells = "".join(_cell(cell, cell.soma_name == served) for cell in spec.live)
-    title = escape(f"Soma — {spec.name}")
+    """The members of the cluster as they are now, then cells with what the checker found,
+    handlers, machines and slots; all names escaped. `unready` is why the node is not ready."""
+    cells = "".join(_cell(spec, cell, cell.soma_name == served) for cell in spec.live)
     state = "ready" if unready is None else f"not ready {escape(unready)}".strip()
     members = "" if cluster is None else _cluster(cluster)
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if members else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}'
-        f"<title>{title}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f"<p>serving cell <code>{escape(served)}</code>, {state}</p>"
-        f"{members}{cells}</body></html>\n"
+        f"<title>{TITLE}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>{TITLE}</h1>"
+        f"<p>{escape(spec.name)}: serving cell <code>{escape(served)}</code>, {state}</p>"
+        f"{members}{cells}{data_block(spec)}</body></html>\n"
     )
 
 
@@ -89,7 +91,7 @@ def _member(member: Mapping[str, object]) -> str:
     return f'<tr class="{status}">{"".join(cells)}</tr>'
 
 
-def _cell(cell: type[Cell], served: bool) -> str:
+def _cell(spec: ProgramSpec, cell: type[Cell], served: bool) -> str:
     note = " (served)" if served else ""
     handlers = [
         (f"{info.name}({', '.join(info.params)})", "private" if info.private else "public")
@@ -110,10 +112,14 @@ def _cell(cell: type[Cell], served: bool) -> str:
         )
         for slot in cell.soma_slots.values()
     ]
-    invariants = [(rule.source, "checked on every write") for rule in cell.soma_invariants.values()]
     parts = [("Handlers", handlers), ("Machines", machines), ("Slots", slots)]
-    tables = "".join(_table(name, rows) for name, rows in [*parts, ("Invariants", invariants)])
-    return f"<section><h2>cell <code>{escape(cell.soma_name)}</code>{note}</h2>{tables}</section>"
+    tables = "".join(_table(name, rows) for name, rows in parts)
+    badge, found = proofs(cell, spec.evidence.get(cell.soma_name))
+    drawn = "".join(drawing(machine) for machine in cell.soma_machines.values())
+    return (
+        f"<section><h2>cell <code>{escape(cell.soma_name)}</code>{note} {badge}</h2>"
+        f"{drawn}{found}{tables}</section>"
+    )
 
 
 def _property(name: str, args: Iterable[object]) -> str:

@@ -14,6 +14,7 @@ from .bodies import decode_percent, parse_body, parse_query
 from .message import TEXT_TYPE, Refused, Request, Response
 
 METHODS = "GET, POST, PUT, DELETE, OPTIONS"
+_SYSTEM_PAGES = ("", "health", "ready", "cluster")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,30}")
 
 
@@ -80,8 +81,9 @@ class Router:
     def _route_path(self, path: str, request: Request) -> Route:
         if path.startswith("/static/"):
             return _static(path, request.method)
-        if path == "/__soma" or path.startswith("/__soma/"):
-            return self._system(path, request)
+        name = _system_name(path)
+        if name is not None:
+            return _system(name, request)
         if path.startswith("/signal/"):
             return self._signal(path, request)
         segments = [part for part in path.split("/") if part]
@@ -98,14 +100,6 @@ class Router:
         available = to_json([", ".join(self.public)])
         body = f'{{"error": {message}, "available": {available}}}'
         return Response(404, body.encode())
-
-    def _system(self, path: str, request: Request) -> Route:
-        name = path.removeprefix("/__soma").strip("/")
-        if name not in ("", "health", "ready", "cluster"):
-            return self.not_found(request)
-        if request.method not in ("GET", "HEAD"):
-            return method_not_allowed("GET, HEAD")
-        return SystemPage(name)
 
     def _signal(self, path: str, request: Request) -> Route:
         name = decode_percent(path.removeprefix("/signal/"))
@@ -150,6 +144,20 @@ def _static(path: str, method: str) -> Route:
     if method not in ("GET", "HEAD"):
         return method_not_allowed("GET, HEAD")
     return StaticFile(decode_percent(path.removeprefix("/static/")))
+
+
+def _system_name(path: str) -> str | None:
+    """The page of the runtime that a path asks for; None when it asks for none."""
+    if path != "/__soma" and not path.startswith("/__soma/"):
+        return None
+    name = path.removeprefix("/__soma").strip("/")
+    return name if name in _SYSTEM_PAGES else None
+
+
+def _system(name: str, request: Request) -> Route:
+    if request.method not in ("GET", "HEAD"):
+        return method_not_allowed("GET, HEAD")
+    return SystemPage(name)
 
 
 def method_not_allowed(allowed: str) -> Response:

@@ -134,9 +134,12 @@ def test_pages_and_files_come_before_handlers() -> None:
     assert route("GET", "/__soma/", router=router) == SystemPage("")
     assert route("GET", "/__soma/health", router=router) == SystemPage("health")
     assert route("GET", "/__soma/ready", router=router) == SystemPage("ready")
-    assert route("GET", "/__soma/other", router=router).status == 404
+    assert route("GET", "/__soma/other").status == 404
     assert route("POST", "/__soma/", router=router).status == 405
     assert route("POST", "/static/a", router=router).status == 405
+    other = Call("request", ["GET", "/__soma/other", ""])
+    assert route("GET", "/__soma/other", router=router) == other
+    assert route("GET", "/__somatic", router=router) == Call("request", ["GET", "/__somatic", ""])
     assert route("GET", "/static", router=router) == Call("static", [])
 
 
