@@ -64,6 +64,7 @@ class VariantCall:
 @dataclass(frozen=True)
 class BuiltinCall:
     builtin: Builtin
+    piped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
