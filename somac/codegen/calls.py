@@ -118,17 +118,12 @@ class Calls(Access):
 
     def _variant(self, target: VariantCall, name: str, args: Sequence[n.Expr]) -> Ex:
         decl, values = target.info.decl, self.operands(args)
-        expected = len(decl.types) if decl.shape == "tuple" else 0
-        if decl.shape == "struct":
-            message = f"variant '{name}' takes payload — write a constructor expression"
-            return self.after(values, self.type_error(message))
+        expected = len(decl.types)
         if len(values) != expected:
             noun = "argument" if expected == 1 else "arguments"
             message = f"variant '{name}' takes {expected} {noun}, got {len(values)}"
             return self.after(values, self.type_error(message))
         head = f"{self.use('Variant')}({string(target.info.type_name)}, {string(name)}"
-        if decl.shape == "unit":
-            return Ex(f"{head})", k.VARIANT)
         listed = ", ".join(v.text for v in values) + ("," if len(values) == 1 else "")
         return Ex(f"{head}, ({listed}))", k.VARIANT)
 
