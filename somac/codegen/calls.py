@@ -230,6 +230,8 @@ class Calls(Access):
         if inner.copies or any(isinstance(i, n.Lambda) for i in walk(body.body)):
             return None  # a lambda inside must see its own item
         source = self.expr(items)
+        if ":=" in source.text:  # which Python forbids in what a comprehension goes over
+            source = self.spill(source, "items")
         with self.out.capture() as lines:
             outer, self.function = self.function, inner
             value = self.expr(body.body)
