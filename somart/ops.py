@@ -14,6 +14,7 @@ from .errors import (
     require_failed,
     type_error,
     undefined_function,
+    wrong_arity,
 )
 from .values import I64_MAX, I64_MIN, debug, text
 from .values.arithmetic import (
@@ -66,6 +67,7 @@ __all__ = [
     "text",
     "trunc_div",
     "truthy",
+    "uncallable",
     "unwrap",
 ]
 
@@ -261,11 +263,18 @@ def in_range(v: Value, low: int, high: int) -> bool:
     return (type(v) is int or type(v) is float) and low <= v <= high
 
 
-def call(f: Value, argument: Value, name: str = "") -> Value:
-    """`f(argument)` for a variable; `name` is the variable's, for the error."""
+def call(f: Value, argument: Value, name: str = "", meant: str | None = None) -> Value:
+    """`f(argument)` for a variable; `name` is the variable's, `meant` what the error suggests."""
     if type(f) is Lambda:
         return f.fn(argument)
-    raise undefined_function(name)
+    raise undefined_function(name, meant)
+
+
+def uncallable(f: Value, name: str, got: int, meant: str | None = None) -> SomaError:
+    """The error of a call of a variable with another number of arguments than one."""
+    if type(f) is Lambda:
+        return wrong_arity(name, 1, got)
+    return undefined_function(name, meant)
 
 
 def propagates(v: Value) -> bool:

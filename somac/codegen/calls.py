@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..frontend import nodes as n
-from ..frontend.builtins import HIGHER_ORDER
+from ..frontend.builtins import HIGHER_ORDER, suggest
 from ..frontend.program import machine_cell
 from . import kinds as k
 from .access import Access
@@ -66,11 +66,11 @@ class Calls(Access):
             if not target.builtin.supported:
                 error = f"unsupported({string(name)}, {string(target.builtin.family)})"
                 return self.after(self.operands(args), self.fail(error))
-            return self.builtin_call(target, name, args)
+            return self.builtin_call(BuiltinCall(target.builtin, piped), name, args)
         if isinstance(target, HandlerCall):
             return self.handler_call(target, name, args)
         if isinstance(target, LocalCall):
-            return self._local_call(target, name, args)
+            return self._local_call(target, name, args, piped)
         if isinstance(target, VariantCall):
             return self._variant(target, name, args)
         error = string(name)
@@ -78,13 +78,21 @@ class Calls(Access):
             error += f", {string(target.suggestion)}"
         return self.after(self.operands(args), self.fail(f"undefined_function({error})"))
 
-    def _local_call(self, target: LocalCall, name: str, args: Sequence[n.Expr]) -> Ex:
+    def _local_call(self, target: LocalCall, name: str, args: Sequence[n.Expr], piped: bool) -> Ex:
         values = self.operands(args)
+        var, named = target.var.py, string(name)
+        known = self.kinds.variable(target.var) == k.LAMBDA
+        meant = "" if known else self._meant(name, piped)
         if len(values) != 1:
-            error = f"wrong_arity({string(name)}, 1, {len(values)})"
+            error = f"ops.uncallable({var}, {named}, {len(values)}{meant})"
             return self.after(values, self.fail(error))
-        text = f"{self.use('ops')}.call({target.var.py}, {values[0].text}, {string(name)})"
+        text = f"{self.use('ops')}.call({var}, {values[0].text}, {named}{meant})"
         return self.awaited(text, self.effects.lambdas.waits)
+
+    def _meant(self, name: str, piped: bool) -> str:
+        """The argument with what the error of an unknown function suggests; none after a pipe."""
+        near = None if piped else suggest(name, self.routines.program.handlers)
+        return f", meant={string(near)}" if near is not None else ""
 
     def handler_call(self, target: HandlerCall, name: str, args: Sequence[n.Expr]) -> Ex:
         routine = target.routine
@@ -110,17 +118,12 @@ class Calls(Access):
 
     def _variant(self, target: VariantCall, name: str, args: Sequence[n.Expr]) -> Ex:
         decl, values = target.info.decl, self.operands(args)
-        expected = len(decl.types) if decl.shape == "tuple" else 0
-        if decl.shape == "struct":
-            message = f"variant '{name}' takes payload — write a constructor expression"
-            return self.after(values, self.type_error(message))
+        expected = len(decl.types)
         if len(values) != expected:
             noun = "argument" if expected == 1 else "arguments"
             message = f"variant '{name}' takes {expected} {noun}, got {len(values)}"
             return self.after(values, self.type_error(message))
         head = f"{self.use('Variant')}({string(target.info.type_name)}, {string(name)}"
-        if decl.shape == "unit":
-            return Ex(f"{head})", k.VARIANT)
         listed = ", ".join(v.text for v in values) + ("," if len(values) == 1 else "")
         return Ex(f"{head}, ({listed}))", k.VARIANT)
 
@@ -200,15 +203,19 @@ class Calls(Access):
         kind = self.kinds.builtin(self.routine, target, name, args)
         literal = [a for a in args[1:] if isinstance(a, n.Lambda)]
         if name != "reduce" and len(args) == 2 and literal and not waits:
-            inline = self._comprehension(name, args[0], literal[0])
+            inline = self._comprehension(target, name, args[0], literal[0])
             if inline is not None:
                 return inline
         values = self.operands(args)
         listed = ", ".join(v.text for v in values)
+        if name != "map" and not (values and values[0].kind == k.LIST and literal):
+            listed += self._meant(name, target.piped)
         suffix = "_async" if waits else ""
         return self.awaited(f"{self.use('std')}.{name}{suffix}({listed})", waits, kind)
 
-    def _comprehension(self, name: str, items: n.Expr, body: n.Lambda) -> Ex | None:
+    def _comprehension(
+        self, target: BuiltinCall, name: str, items: n.Expr, body: n.Lambda
+    ) -> Ex | None:
         """`[e for x in xs]` and its like, when the lambda is one expression.
 
         What may be no List is looked at first; for `map` it must be one, since other operands make
@@ -223,17 +230,20 @@ class Calls(Access):
         if inner.copies or any(isinstance(i, n.Lambda) for i in walk(body.body)):
             return None  # a lambda inside must see its own item
         source = self.expr(items)
+        if ":=" in source.text:  # which Python forbids in what a comprehension goes over
+            source = self.spill(source, "items")
         with self.out.capture() as lines:
             outer, self.function = self.function, inner
             value = self.expr(body.body)
             self.function = outer
         if lines or "await " in value.text:
-            return self._mapped(name, source, body)
+            return self._mapped(target, name, source, body)
         over = source.at(1)
         if over == "[]":  # mypy would ask for the type of its items
             over = f"list[{self.use('Value')}]()"
         if not proven:
-            over = f"{self.use('std')}.items({string(name)}, {source.text})"
+            meant = self._meant(name, target.piped)
+            over = f"{self.use('std')}.items({string(name)}, {source.text}{meant})"
         param = self.routine.scopes.variables[id(body)].py
         return self._generated(name, param, over, value, self.kind(items))
 
@@ -259,10 +269,12 @@ class Calls(Access):
             return Ex(f"sum(1 {loop} if {condition.at(1)})", k.NAT)
         return Ex(f"{name}({condition.text} {loop})", k.BOOL)
 
-    def _mapped(self, name: str, source: Ex, body: n.Lambda) -> Ex:
+    def _mapped(self, target: BuiltinCall, name: str, source: Ex, body: n.Lambda) -> Ex:
         source = self.spill(source, "items")
+        meant = "" if name == "map" or source.kind == k.LIST else self._meant(name, target.piped)
         kind = {"map": k.LIST, "filter": k.LIST, "count": k.NAT, "find": k.ANY}.get(name, k.BOOL)
-        return Ex(f"{self.use('std')}.{name}({source.text}, {self.expr(body).text})", kind)
+        called = f"{self.use('std')}.{name}"
+        return Ex(f"{called}({source.text}, {self.expr(body).text}{meant})", kind)
 
     # --- the cell's own operations ---
 

@@ -114,12 +114,17 @@ class Operators(Base):
         return Ex(text, k.BOOL, level, pure=ex.pure, inverse=back, inverse_level=ex.level)
 
     def _unit_test(self, op: str, left: Ex, right: Ex) -> bool:
-        """`x == ()`: no other kind equals unit, and unit compares with all."""
+        """`x == ()`: no other kind equals unit, and unit compares with all.
+
+        Not with numbers and texts: Python folds those of literals, and warns about `is`.
+        """
         return (
             op in ("==", "!=")
             and "None" in (left.text, right.text)
             and all(
-                ex.text == "None" or not ex.constant or ex.kind in (k.ANY, k.UNIT)
+                ex.text == "None"
+                or ex.kind in (k.ANY, k.UNIT)
+                or not (ex.constant or ex.kind in INTS | {k.FLOAT, k.STRING})
                 for ex in (left, right)
             )
         )

@@ -64,6 +64,7 @@ class VariantCall:
 @dataclass(frozen=True)
 class BuiltinCall:
     builtin: Builtin
+    piped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +160,7 @@ class Routines:
 
     def _global_call(self, routine: Routine, name: str, args: tuple[n.Expr, ...]) -> Target:
         info = self.program.variants.get(name)
-        if info is not None:
+        if info is not None and info.decl.shape == "tuple":
             return VariantCall(info)
         builtin = self.builtin(routine, name, args)
         if builtin is not None:

@@ -121,6 +121,8 @@ def map_shape(args: tuple[n.Expr, ...], kinds: list[str]) -> str:
 
 def with_shape(args: tuple[n.Expr, ...], kinds: list[str]) -> str:
     """`with(m, "a", x)`"""
+    if not args:
+        return MAP
     keys = [_key(node) for node in args[1::2]]
     if kinds[0] == NONE:
         return NONE
@@ -151,9 +153,12 @@ def list_shape(name: str, args: tuple[n.Expr, ...], kinds: list[str]) -> str:
 
 def map_kind(args: tuple[n.Expr, ...], kinds: list[str]) -> str:
     """`map(…)` is a Map unless it may be given a list and a lambda."""
-    if not args or len(args) > 2:
+    if not args:
         return MAP
-    if len(args) == 2 and kinds[0] in (LIST, NONE) and isinstance(args[1], n.Lambda):
+    written = len(args) > 1 and isinstance(args[1], n.Lambda)  # surplus arguments are ignored
+    if written and kinds[0] in (LIST, NONE):
         return kinds[0]
+    if len(args) > 2 and not written:
+        return MAP
     open_kinds = (LIST, ANY, NONE)
-    return ANY if kinds[0] in open_kinds and kinds[-1] in (ANY, NONE, LAMBDA) else MAP
+    return ANY if kinds[0] in open_kinds and kinds[:2][-1] in (ANY, NONE, LAMBDA) else MAP
