@@ -88,6 +88,8 @@ class Comparison:
         self.begun = context.clock.monotonic()
         self.first_has: VectorWire | None = None
         """What the peer had at its first answer."""
+        self.ring = 0
+        """The fingerprint of the members that the peer knows."""
         self.undecided = False
         """Whether the peer may yet turn out to have what it does not hold."""
         self.released: VectorWire = {}
@@ -180,6 +182,7 @@ class Comparison:
         if isinstance(message, SyncDiffers):
             if self.first_has is None:
                 self.first_has = message.has
+            self.ring = message.ring
             self._differ(message)
         elif isinstance(message, SyncSummary):
             self._summary(message)
@@ -395,6 +398,7 @@ class Answers:
             self.has(),
             settled,
             self.released(),
+            self._context.fingerprint(),
         )
         self._context.send(peer, answer)
 

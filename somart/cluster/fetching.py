@@ -31,8 +31,9 @@ class Fetching:
         self.whole = False
         self.parts: dict[str, dict[int, list[str]]] = {}
         """Per table the segments, with the peers that do not have them either."""
-        self.everyone: dict[str, bool] | None = None
-        """The members of which this node has already fetched; None: not under way."""
+        self.everyone: dict[str, int] | None = None
+        """The members of which this node has already fetched, with the fingerprint of the members
+        that they know; None: not under way."""
         self.on_complete: Callable[[Vector], None] = lambda seen: None
         self.on_begin: Callable[[Segments], None] = lambda lacking: None
         """Causal: from now on the state runs ahead of the vector, and lacks these segments."""
@@ -217,12 +218,18 @@ class Fetching:
             self._under_way = False
             self.on_complete(seen or {})
 
-    def _fetch_everyone(self, fetched: dict[str, bool]) -> None:
-        """Causal: from all members that can be reached, one of them ready."""
+    def _fetch_everyone(self, fetched: dict[str, int]) -> None:
+        """Causal: from all members that can be reached, one of them ready. Those who know other
+        members than this node are asked again: one that it has yet to hear of may have it all."""
         context = self._context
         peers = [m for m in context.others() if m in context.linked and m in context.present]
         todo = [peer for peer in peers if peer not in fetched]
         if not todo and any(peer in context.ready_ring.ids for peer in fetched):
+            stale = [p for p, ring in fetched.items() if ring != context.fingerprint()]
+            for peer in stale:
+                del fetched[peer]
+            if stale:
+                return
             for table in list(self.parts):
                 self._sources(table)  # takes out what nobody can have
             if not any(self.parts.values()):
@@ -231,7 +238,7 @@ class Fetching:
         for peer in todo:
             self._fetch_all_of(peer, fetched)
 
-    def _conclude(self, fetched: dict[str, bool]) -> None:
+    def _conclude(self, fetched: dict[str, int]) -> None:
         """All has come that can be had now. What nobody seems to have may have gone meanwhile from
         one who had not been asked yet to one who had: everybody is asked twice. If that is less
         than this node counts as seen, it asks again later: those who hold the segments have not
@@ -257,7 +264,7 @@ class Fetching:
         if self._pause and self.everyone is not None:
             self._gather(self._held)
 
-    def _fetch_all_of(self, peer: str, fetched: dict[str, bool]) -> None:
+    def _fetch_all_of(self, peer: str, fetched: dict[str, int]) -> None:
         comparison = self._begin(peer, False, True)
         if comparison is None:
             return
@@ -270,7 +277,7 @@ class Fetching:
                 account = Account(comparison.first_has, comparison.released, ok)
                 self._evidence.account(account, holds)
             if ok and not comparison.undecided:
-                fetched[peer] = True
+                fetched[peer] = comparison.ring
                 self.step()
 
         def through(name: str, page: Confirmed, lacking: list[int]) -> None:

@@ -237,7 +237,7 @@ class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
 
     Causal: `has` is the vector that the sender's state contains at least, `seen` at most; of its
     batches after `released` it has dropped nothing yet. `serving`: it has all that is its own.
-    """
+    `ring`: the fingerprint of the members that it knows."""
 
     request: Count
     tables: list[Name]
@@ -247,6 +247,7 @@ class SyncDiffers(_Message, frozen=True, tag="EVENT _cluster_sync_differs"):
     has: VectorWire = {}
     settled: Settled | None = None
     released: VectorWire = {}
+    ring: Count = 0
 
 
 class SyncSummary(_Message, frozen=True, tag="EVENT _cluster_sync_summary"):
