@@ -50,6 +50,8 @@ class Fetching:
         """Causal: what is here, as far as the vector says."""
         self._evidence = Evidence(self.me(), {})
         self._pause = self._twice = False
+        self._again: dict[str, int] = {}
+        """When a member may be asked again whose answer was not the last word."""
         self._busy: dict[str, bool] = {}
         self._under_way = False
 
@@ -124,6 +126,7 @@ class Fetching:
         self._under_way = True
         self._pause = False
         self._twice = twice
+        self._again = {}
         self.assume_all()
         self._held = {t: owned & held.get(t, frozenset()) for t, owned in self._owned.items()}
         lacking = {table: owned - self._held[table] for table, owned in self._owned.items()}
@@ -223,20 +226,20 @@ class Fetching:
         members than this node are asked again: one that it has yet to hear of may have it all."""
         context = self._context
         peers = [m for m in context.others() if m in context.linked and m in context.present]
+        mine = context.fingerprint()
+        for peer in [peer for peer, ring in fetched.items() if ring != mine]:
+            del fetched[peer]
         todo = [peer for peer in peers if peer not in fetched]
         if not todo and any(peer in context.ready_ring.ids for peer in fetched):
-            stale = [p for p, ring in fetched.items() if ring != context.fingerprint()]
-            for peer in stale:
-                del fetched[peer]
-            if stale:
-                return
             for table in list(self.parts):
                 self._sources(table)  # takes out what nobody can have
             if not any(self.parts.values()):
                 self._conclude(fetched)
                 return
+        now = context.clock.monotonic()
         for peer in todo:
-            self._fetch_all_of(peer, fetched)
+            if self._again.get(peer, 0) <= now:
+                self._fetch_all_of(peer, fetched)
 
     def _conclude(self, fetched: dict[str, int]) -> None:
         """All has come that can be had now. What nobody seems to have may have gone meanwhile from
@@ -276,9 +279,12 @@ class Fetching:
             if comparison.first_has is not None:
                 account = Account(comparison.first_has, comparison.released, ok)
                 self._evidence.account(account, holds)
-            if ok and not comparison.undecided:
+            context = self._context
+            if ok and not comparison.undecided and comparison.ring == context.fingerprint():
                 fetched[peer] = comparison.ring
                 self.step()
+            else:
+                self._again[peer] = context.clock.monotonic() + context.config.resend_ms
 
         def through(name: str, page: Confirmed, lacking: list[int]) -> None:
             if self.everyone is fetched:

@@ -191,8 +191,9 @@ class Causal(Bundled):
         return not inside and (bool(having) or aside)
 
     def _just_back(self, life: Member) -> bool:
-        last = self.joining_at.get(life.machine.name, -BACK_MS)
-        return life.core.membership.me.expelled > 0 and self.simulation.world.now - last < BACK_MS
+        me, last = life.core.membership.me, self.joining_at.get(life.machine.name, -BACK_MS)
+        recent = me.ring == JOINING or self.simulation.world.now - last < BACK_MS
+        return me.expelled > 0 and recent
 
     def choose(self, rng: Random, number: int) -> Choice:
         handler = self.pick(rng, {"post": 5, "answer": 8, "orphans": 4})
