@@ -16,6 +16,7 @@ import msgspec
 
 from ..merge import Stamp, Vector
 from .context import Context
+from .handover import DROPPED_AT_ONCE
 from .hashing import segment_of
 from .journal import STATE
 from .messages import Batch, Everywhere, VectorWire, Write
@@ -26,7 +27,6 @@ RELEASED = "released"
 """Row of STATE: see `Keeping.released`."""
 MOST_MS = 30_000
 """What is kept for longer is shown to its owners: the origin may never speak again."""
-DROPPED_AT_ONCE = 2_000
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(VectorWire).decode
 
