@@ -135,7 +135,12 @@ class Members:
         for index, process in enumerate(self._processes):
             while process is not None and not self._healthy(index):
                 assert time.monotonic() < deadline, f"etcd does not start: {self._log(index)}"
-                assert process.poll() is None, f"etcd has ended: {self._log(index)}"
+                ended = process.poll() is not None
+                if ended and "address already in use" in self._log(index):
+                    self.start(index)  # by who was killed just now, or another who looks for a port
+                    process = self._processes[index]
+                else:
+                    assert not ended, f"etcd has ended: {self._log(index)}"
                 _PAUSE.wait(0.02)
 
     def _healthy(self, index: int) -> bool:
